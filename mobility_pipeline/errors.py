@@ -1,0 +1,142 @@
+"""Every deliberate error of the project: transient (ask again) or permanent (do not).
+
+Messages name what was being done, for which city and date, and what to do next. They
+never hold a secret or a device id.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+
+class MobilityError(Exception):
+    """Base of every deliberate error; never raised itself."""
+
+
+class TransientError(MobilityError):
+    """The same call may succeed later."""
+
+
+class PermanentError(MobilityError):
+    """Asking again cannot help; somebody has to change something."""
+
+
+class UsageError(PermanentError):
+    """The user asked for something that cannot be: exit code 2, one line, no traceback."""
+
+
+class ConfigurationError(UsageError):
+    """A setting is missing or wrong; the message names the variable."""
+
+
+class CityRefusedError(UsageError):
+    """A city is invalid; holds every problem of it.
+
+    Attributes:
+        name: the city's key, or its name where no key could be made.
+        problems: one sentence each.
+    """
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        super().__init__(f"city {name} is refused: " + "; ".join(self.problems))
+
+
+class UnknownCityError(UsageError):
+    """No city of that key is in the registry."""
+
+
+class RegistryConflictError(TransientError):
+    """Somebody else changed the city between reading and writing it."""
+
+
+class VendorTransientError(TransientError):
+    """The vendor answered 429 or 5xx, timed out, or sent something that is not JSON.
+
+    Attributes:
+        retry_after_s: seconds the vendor asked us to wait, where it said so.
+        may_have_happened: false only where the vendor surely did nothing (429, refused
+            connection); a submit that may have happened is looked up before it is repeated.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        may_have_happened: bool = True,
+    ) -> None:
+        self.retry_after_s = retry_after_s
+        self.may_have_happened = may_have_happened
+        super().__init__(message)
+
+
+class VendorJobStillOpenError(TransientError):
+    """The poll time-out passed; the job stays open and the next run picks it up."""
+
+
+class VendorPermanentError(PermanentError):
+    """The vendor refused the request: 400, 401, 403, 404 or 422."""
+
+
+class VendorAuthenticationError(VendorPermanentError):
+    """The API key is missing, wrong or not allowed to do this (401, 403)."""
+
+
+class AreasRefusedError(VendorPermanentError):
+    """The vendor refused a request for some of its areas only; the others may go on.
+
+    Attributes:
+        areas: (array of the body, index in it) of each area it refused.
+    """
+
+    def __init__(self, message: str, areas: Collection[tuple[str, int]]) -> None:
+        self.areas = frozenset(areas)
+        super().__init__(message)
+
+
+class QuotaExceededError(VendorPermanentError):
+    """The monthly number of vendor jobs is used up, by our count or by the vendor's."""
+
+
+class LedgerError(TransientError):
+    """The ledger's database is locked or gone, or another process changed the rows."""
+
+
+class DeliveryRejectedError(PermanentError):
+    """One date of a delivery cannot be trusted, so nothing of it is published."""
+
+
+class CorruptFileError(DeliveryRejectedError):
+    """A delivered file is not readable parquet, or is cut short."""
+
+
+class UnknownAreaError(DeliveryRejectedError):
+    """A row names an area that the job did not ask for."""
+
+
+class ConservationError(DeliveryRejectedError):
+    """Rows in are not rows attributed plus rows rejected."""
+
+
+class StorageError(TransientError):
+    """S3 failed after its own retries; what was published stays, the rest can be repeated."""
+
+
+class StorageForbiddenError(PermanentError):
+    """S3 or STS refused: no such bucket, or the role may not read or write it."""
+
+
+class ManifestError(PermanentError):
+    """A manifest in the lake is not readable, or is another city-day's."""
+
+
+class CityDaysMissingError(PermanentError):
+    """A run ended without everything it was asked for; what succeeded is kept.
+
+    Attributes:
+        reasons: number of city-days by reason.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[str, int]) -> None:
+        self.reasons = dict(reasons)
+        super().__init__(message)

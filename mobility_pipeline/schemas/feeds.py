@@ -1,0 +1,146 @@
+"""The feeds we can subscribe to: which vendor product each is, and where it is kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mobility_pipeline.errors import ConfigurationError, UsageError
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One vendor product: an endpoint and a schema type."""
+
+    name: str
+    """`pings_full`: also the asset's name."""
+    endpoint: str
+    """`movement/job/pings`."""
+    schema_type: str
+    """`BASIC`, `FULL` or `TRIPS`."""
+    bucket_words: str
+    """`MOVEMENT_PINGS_FULL`: the end of its `S3_BUCKET_…` variable."""
+
+
+_PINGS = "movement/job/pings"
+
+FEEDS: Mapping[str, Feed] = {
+    f"pings_{schema.lower()}": Feed(
+        f"pings_{schema.lower()}", _PINGS, schema, f"MOVEMENT_PINGS_{schema}"
+    )
+    for schema in ("BASIC", "FULL", "TRIPS")
+}
+"""Every feed with a declared table schema."""
+
+_HINTS = {
+    "movement/job/trips": (
+        "does not exist at the vendor: trips are movement/job/pings with TRIPS among its "
+        "enabled_schemas (feed pings_trips)"
+    ),
+    "work/job/cohort_by_device": "does not exist at the vendor: remove it",
+    "user/info": "does not exist at the vendor: remove it",
+}
+
+
+def resolve_feeds(endpoints: str, configs: str) -> tuple[Feed, ...]:
+    """Turn `DAILY_SYNC_ENDPOINTS` and `DAILY_SYNC_ENDPOINT_CONFIGS` into feeds.
+
+    Args:
+        endpoints: separated by commas or a JSON list; empty = those in `configs`, and
+            where that is empty too, `movement/job/pings`.
+        configs: JSON object endpoint -> `{"enabled_schemas": [...]}`; empty or without
+            that key = `["FULL"]`.
+
+    Returns:
+        Feeds without repeats, in the order named.
+
+    Raises:
+        ConfigurationError: not JSON, or an endpoint or schema we have no table for.
+    """
+    options = _parse_configs(configs)
+    names = _parse_endpoints(endpoints) or [*options] or [_PINGS]
+    feeds: dict[str, Feed] = {}
+    for name in names:
+        for schema in _enabled_schemas(name, options.get(name, {})):
+            feed = _find_feed(name, schema)
+            feeds[feed.name] = feed
+    return tuple(feeds.values())
+
+
+def find_feed(name: str, enabled: Sequence[Feed]) -> Feed:
+    """Return the enabled feed of that name.
+
+    Raises:
+        UsageError: there is none; says what would help.
+    """
+    for feed in enabled:
+        if feed.name == name:
+            return feed
+    choices = ", ".join(feed.name for feed in enabled)
+    endpoint = name.strip().strip("/").removeprefix("v1/")
+    if endpoint in _HINTS:
+        raise UsageError(f"{endpoint} {_HINTS[endpoint]}")
+    if name in FEEDS:
+        raise UsageError(
+            f"feed {name} is not enabled: add {FEEDS[name].schema_type} to enabled_schemas "
+            f"of {FEEDS[name].endpoint} in DAILY_SYNC_ENDPOINT_CONFIGS (enabled: {choices})"
+        )
+    raise UsageError(f"unknown feed {name!r}: choose one of {choices}")
+
+
+def _parse_endpoints(text: str) -> list[str]:
+    if text.startswith("["):
+        parsed = _parse_json(text, "DAILY_SYNC_ENDPOINTS")
+        parts = [str(part) for part in parsed]
+    else:
+        parts = text.split(",")
+    return [_normalise(part) for part in parts if part.strip()]
+
+
+def _parse_configs(text: str) -> dict[str, dict[str, Any]]:
+    if not text:
+        return {}
+    parsed = _parse_json(text, "DAILY_SYNC_ENDPOINT_CONFIGS")
+    if not isinstance(parsed, dict) or not all(
+        isinstance(value, dict) for value in parsed.values()
+    ):
+        raise ConfigurationError(
+            "DAILY_SYNC_ENDPOINT_CONFIGS must be a JSON object of objects, like "
+            '{"movement/job/pings": {"enabled_schemas": ["FULL"]}}'
+        )
+    return {_normalise(name): value for name, value in parsed.items()}
+
+
+def _parse_json(text: str, variable: str) -> Any:  # JSON holds anything
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{variable} is not JSON: {error}") from error
+
+
+def _normalise(endpoint: str) -> str:
+    return endpoint.strip().strip("/").removeprefix("v1/")
+
+
+def _enabled_schemas(endpoint: str, options: Mapping[str, Any]) -> list[str]:
+    schemas = options.get("enabled_schemas", ["FULL"])
+    if not isinstance(schemas, list):
+        raise ConfigurationError(
+            f"DAILY_SYNC_ENDPOINT_CONFIGS: enabled_schemas of {endpoint} must be a list"
+        )
+    return [str(schema).strip().upper() for schema in schemas]
+
+
+def _find_feed(endpoint: str, schema: str) -> Feed:
+    if endpoint in _HINTS:
+        raise ConfigurationError(
+            f"DAILY_SYNC_ENDPOINTS: {endpoint} {_HINTS[endpoint]}"
+        )
+    for feed in FEEDS.values():
+        if (feed.endpoint, feed.schema_type) == (endpoint, schema):
+            return feed
+    known = ", ".join(f"{feed.endpoint} {feed.schema_type}" for feed in FEEDS.values())
+    raise ConfigurationError(
+        f"DAILY_SYNC_ENDPOINTS: no table is declared for {endpoint} {schema}; "
+        f"declared are {known}"
+    )

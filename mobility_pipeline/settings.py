@@ -1,0 +1,228 @@
+"""Every setting: its environment variable, unit and default. Only this module reads them.
+
+A field `veraset_lag_days` is the variable `VERASET_LAG_DAYS`. `.env` at the project's
+root (or the file MOBILITY_ENV_FILE names) is read too, and the environment wins. Empty
+values count as unset. Nothing is read when the module is imported.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mobility_pipeline.errors import ConfigurationError
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The checkout this package runs from: home of `cities/`, `dagster.yaml` and defaults."""
+
+_ENV_FILE = "MOBILITY_ENV_FILE"
+
+MAX_ASSUMED_SESSION_S = 3600
+"""STS refuses longer sessions for a role that was assumed from a role."""
+
+
+def _bucket_name(value: str) -> str:
+    name = value.removeprefix("s3://").rstrip("/")
+    if "/" in name:
+        raise ValueError("must be a bucket's name, without a folder")
+    return name
+
+
+def _trim(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+Bucket = Annotated[str, AfterValidator(_bucket_name)]
+Text = Annotated[str, BeforeValidator(_trim)]
+
+
+class Settings(BaseSettings):
+    """All settings of one process; secrets never show in its repr."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    veraset_api_key: SecretStr | None = None
+    """Sent as `X-API-Key`; blanks around it are trimmed, the vendor answers 401 to them."""
+    veraset_api_url: Text = "https://platform.prd.veraset.tech"
+    """Base without `/v1`."""
+    veraset_role_arn: Text | None = None
+    """Role assumed to read deliveries; unset = the ambient identity."""
+    veraset_max_areas: int = Field(200, ge=1, le=25_000)
+    veraset_max_days: int = Field(31, ge=1, le=366)
+    veraset_monthly_jobs: int | None = Field(None, ge=0)
+    """Jobs a calendar month (UTC); unset = unlimited."""
+    veraset_cost_model: Literal["jobs", "area_days"] = "jobs"
+    veraset_lag_days: int = Field(7, ge=0, le=365)
+    """Newest day worth asking for = today (UTC) minus this."""
+    veraset_poll_seconds: float = Field(60, gt=0)
+    veraset_poll_timeout_minutes: float = Field(200, gt=0)
+
+    lake_role_arn: Text | None = None
+    """Role assumed to write the lake; unset = `veraset_role_arn`, else ambient."""
+    aws_session_duration: int = Field(3600, ge=900, le=43_200)
+    """Seconds an assumed role's credentials live; above 3600 is cut to 3600."""
+    aws_access_key_id: SecretStr | None = None
+    """With the two below: the ambient identity, where it comes from the environment."""
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_endpoint_url: Text | None = None
+    """Any S3-compatible store, STS included."""
+    aws_region: Text | None = None
+    aws_default_region: Text | None = None
+
+    s3_bucket: Bucket | None = None
+    """The lake's bucket, for every feed without its own."""
+    s3_bucket_movement_pings_basic: Bucket | None = None
+    s3_bucket_movement_pings_full: Bucket | None = None
+    s3_bucket_movement_pings_trips: Bucket | None = None
+    cities_backup_bucket: Bucket | None = None
+
+    sync_time: Text = "02:00"
+    """`HH:MM` UTC at which the daily load starts."""
+    daily_sync_endpoints: Text = ""
+    """Endpoints, separated by commas or as a JSON list; empty = those configured."""
+    daily_sync_endpoint_configs: Text = ""
+    """JSON: `{"movement/job/pings": {"enabled_schemas": ["FULL"]}}`."""
+
+    mobility_home: Path = PROJECT / ".mobility"
+    """Ledger, embedded object store, caches."""
+    mobility_ledger_url: SecretStr | None = None
+    """SQLAlchemy URL; unset = SQLite in `mobility_home`."""
+    mobility_cities: Text = str(PROJECT / "cities")
+    """The registry: a folder or an `s3://` prefix."""
+    mobility_start_date: date = date(2024, 1, 1)
+    """First date partition, and the day a city without `first_date` is expected from."""
+    dagster_home: Path = PROJECT / ".dagster"
+
+    @field_validator("veraset_api_key")
+    @classmethod
+    def _trim_key(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value else ""
+        return SecretStr(text) if text else None
+
+    @field_validator("veraset_api_url")
+    @classmethod
+    def _plain_base(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with https:// or http://")
+        return value.rstrip("/").removesuffix("/v1")
+
+    @field_validator("aws_session_duration")
+    @classmethod
+    def _cap_session(cls, value: int) -> int:
+        return min(value, MAX_ASSUMED_SESSION_S)
+
+    @field_validator("sync_time")
+    @classmethod
+    def _check_time(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError("must be a time of day like 02:00")
+        return value
+
+    @property
+    def region(self) -> str:
+        """The AWS region; the vendor's own where none is set."""
+        return self.aws_region or self.aws_default_region or "us-west-2"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger; may hold a password, so never print it."""
+        if self.mobility_ledger_url is not None:
+            return self.mobility_ledger_url.get_secret_value()
+        return f"sqlite:///{self.mobility_home.resolve() / 'ledger.sqlite'}"
+
+    def require_api_key(self) -> str:
+        """Return the vendor's API key.
+
+        Raises:
+            ConfigurationError: it is not set.
+        """
+        if self.veraset_api_key is None:
+            raise ConfigurationError(
+                "VERASET_API_KEY is not set: export it or put it into .env"
+            )
+        return self.veraset_api_key.get_secret_value()
+
+    def bucket_of(self, bucket_words: str) -> str:
+        """Return the bucket of a feed.
+
+        Args:
+            bucket_words: the end of its variable, e.g. `MOVEMENT_PINGS_FULL`.
+
+        Raises:
+            ConfigurationError: neither its variable nor `S3_BUCKET` is set.
+        """
+        variable = f"S3_BUCKET_{bucket_words}"
+        bucket: str | None = getattr(self, variable.lower()) or self.s3_bucket
+        if bucket is None:
+            raise ConfigurationError(
+                f"no bucket for the lake: set S3_BUCKET or {variable}"
+            )
+        return bucket
+
+    def check_buckets(self, bucket_words: Sequence[str]) -> None:
+        """Refuse feeds that would mix in one bucket.
+
+        Raises:
+            ConfigurationError: two feeds resolve to the same bucket.
+        """
+        taken: dict[str, str] = {}
+        for words in bucket_words:
+            bucket = getattr(self, f"s3_bucket_{words.lower()}") or self.s3_bucket
+            if bucket is None:  # a laptop without settings may look at the definitions
+                continue
+            if bucket in taken:
+                raise ConfigurationError(
+                    f"S3_BUCKET_{taken[bucket]} and S3_BUCKET_{words} are both {bucket}: "
+                    "feeds never share a bucket, set one of them"
+                )
+            taken[bucket] = words
+
+
+def load_settings() -> Settings:
+    """Read the environment, and `.env` or the file that MOBILITY_ENV_FILE names.
+
+    Raises:
+        ConfigurationError: naming every variable that is wrong, never its value.
+    """
+    env_file = os.environ.get(_ENV_FILE, PROJECT / ".env")  # noqa: TID251  # may
+    try:
+        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{str(problem['loc'][0]).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_context=False)
+        )
+        raise ConfigurationError(problems) from None
+
+
+def child_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a child that shares none of this process's settings.
+
+    Args:
+        variables: the settings it has instead; `.env` is not read either.
+    """
+    ours = {name.upper() for name in Settings.model_fields}
+    kept = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251  # the module that may
+        if name not in ours and not name.startswith(("AWS_", "S3_BUCKET", "DAGSTER_"))
+    }
+    return {**kept, _ENV_FILE: os.devnull, **variables}
