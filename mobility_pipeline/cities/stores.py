@@ -1,0 +1,152 @@
+"""Where a registry is kept: a folder or an S3 prefix, and what its failures mean."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import (
+    GenericError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore, S3Store
+
+from mobility_pipeline.errors import (
+    ConfigurationError,
+    RegistryConflictError,
+    StorageError,
+    StorageForbiddenError,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore, S3Config, S3CredentialProvider
+
+_RETRIES = 5
+_RETRY_TIMEOUT = timedelta(seconds=60)
+
+
+def open_store(
+    location: str,
+    *,
+    endpoint_url: str | None,
+    region: str,
+    credentials: "S3CredentialProvider | None" = None,
+) -> "ObjectStore":
+    """Open the place MOBILITY_CITIES names.
+
+    Args:
+        location: a folder's path or `s3://bucket/prefix`.
+        endpoint_url: of any S3-compatible store; None = AWS.
+        region: AWS region of the bucket.
+        credentials: e.g. `obstore.auth.boto3.Boto3CredentialProvider(session)`, with a
+            `ttl` below the session's refresh margin (10 minutes); None = what obstore
+            finds itself (environment, web identity, instance role).
+
+    Raises:
+        ConfigurationError: there is no such folder, or the location is neither.
+    """
+    if location.startswith("s3://"):
+        return _open_s3(location, endpoint_url, region, credentials)
+    if "://" in location:
+        raise ConfigurationError(
+            f"MOBILITY_CITIES is {location!r}: it must be a folder or s3://bucket/prefix"
+        )
+    folder = Path(location).expanduser()
+    _require_folder(folder)
+    return LocalStore(prefix=folder)
+
+
+def list_paths(store: "ObjectStore") -> list[str]:
+    """List every file of a store, relative to it, in no order.
+
+    Raises:
+        ConfigurationError: the folder or bucket is not there. (obstore lists a missing
+            folder as empty, and no city at all would be taken at its word.)
+        StorageError: S3 failed after retries.
+        StorageForbiddenError: S3 or the file system refused.
+    """
+    if isinstance(store, LocalStore) and store.prefix is not None:
+        _require_folder(store.prefix)
+    with translated_errors("listing the cities"):
+        pages = obstore.list(store)  # pyright: ignore[reportUnknownMemberType]
+        return [item["path"] for page in pages for item in page]
+
+
+@contextmanager
+def translated_errors(action: str) -> Generator[None]:
+    """Turn a store's failure into one clear line of ours.
+
+    Args:
+        action: what is being done, e.g. `reading city chile/santiago`.
+    """
+    try:
+        yield
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise _forbidden(action, error) from error
+    except PreconditionError as error:
+        raise RegistryConflictError(
+            f"{action}: somebody else changed it meanwhile; look at it and try again"
+        ) from error
+    except InvalidPathError as error:
+        raise ConfigurationError(
+            f"{action}: rename or remove that file: {_first_line(error)}"
+        ) from error
+    except (FileNotFoundError, GenericError) as error:
+        raise _interpret(action, error) from error
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"MOBILITY_CITIES is {str(folder)!r}: there is no such folder"
+        )
+
+
+def _open_s3(
+    location: str,
+    endpoint_url: str | None,
+    region: str,
+    credentials: "S3CredentialProvider | None",
+) -> S3Store:
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise ConfigurationError(f"MOBILITY_CITIES is {location!r}: no bucket in it")
+    config: S3Config = {"region": region}
+    if endpoint_url:
+        config["endpoint"] = endpoint_url
+    return S3Store(
+        bucket,
+        prefix=prefix.strip("/") or None,
+        config=config,
+        client_options={"allow_http": (endpoint_url or "").startswith("http://")},
+        retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
+        credential_provider=credentials,
+    )
+
+
+def _interpret(
+    action: str, error: Exception
+) -> ConfigurationError | StorageForbiddenError | StorageError:
+    # obstore has no type of its own for these answers; the text holds S3's code.
+    text = str(error)
+    if "NoSuchBucket" in text:
+        return ConfigurationError(f"{action}: MOBILITY_CITIES names no existing bucket")
+    if "403 Forbidden" in text or "401 Unauthorized" in text:
+        return _forbidden(action, error)
+    return StorageError(f"{action}: {_first_line(error)}")
+
+
+def _forbidden(action: str, error: Exception) -> StorageForbiddenError:
+    return StorageForbiddenError(
+        f"{action}: not allowed; check the credentials and MOBILITY_CITIES "
+        f"({_first_line(error)})"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

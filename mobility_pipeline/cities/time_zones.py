@@ -1,0 +1,47 @@
+"""IANA time zones: whether one exists, and which one a point lies in.
+
+Source: the system's or the tzdata package's zones, and timezonefinder's polygons (made
+from OpenStreetMap, ODbL), which hold territorial waters too.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
+
+if TYPE_CHECKING:
+    from timezonefinder import TimezoneFinder
+
+_OPEN_SEA = "Etc/"
+
+
+def is_time_zone(name: object) -> bool:
+    """Return whether this is an IANA time zone's name."""
+    return isinstance(name, str) and name in _names()
+
+
+def find_time_zone(longitude: float, latitude: float) -> str | None:
+    """Find the time zone of a point.
+
+    Args:
+        longitude: degrees, -180 to 180.
+        latitude: degrees, -90 to 90.
+
+    Returns:
+        The IANA name, or None on the open sea.
+    """
+    name = _finder().timezone_at(lng=longitude, lat=latitude)
+    return None if name is None or name.startswith(_OPEN_SEA) else name
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@cache
+def _finder() -> "TimezoneFinder":
+    # Imported late: half a second that most processes never need.
+    from timezonefinder import TimezoneFinder
+
+    # In memory (30 MB): mapped files stay open until the process ends, with warnings.
+    return TimezoneFinder(in_memory=True)
