@@ -1,4 +1,4 @@
-"""Every setting: its environment variable, unit and default. Only this module reads them.
+"""Every setting: its environment variable, unit and default; the only reader of both.
 
 A field `veraset_lag_days` is the variable `VERASET_LAG_DAYS`. `.env` at the project's
 root (or the file MOBILITY_ENV_FILE names) is read too, and the environment wins. Empty
@@ -7,7 +7,7 @@ values count as unset. Nothing is read when the module is imported.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,12 +20,16 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from mobility_pipeline.errors import ConfigurationError
 
 PROJECT = Path(__file__).resolve().parent.parent
-"""The checkout this package runs from: home of `cities/`, `dagster.yaml` and defaults."""
+"""The checkout this package runs from: home of `cities/` and `dagster.yaml`."""
 
 _ENV_FILE = "MOBILITY_ENV_FILE"
 
@@ -59,7 +63,7 @@ class Settings(BaseSettings):
     )
 
     veraset_api_key: SecretStr | None = None
-    """Sent as `X-API-Key`; blanks around it are trimmed, the vendor answers 401 to them."""
+    """Sent as `X-API-Key`; trimmed, since the vendor answers 401 to blanks around it."""
     veraset_api_url: Text = "https://platform.prd.veraset.tech"
     """Base without `/v1`."""
     veraset_role_arn: Text | None = None
@@ -82,6 +86,8 @@ class Settings(BaseSettings):
     """With the two below: the ambient identity, where it comes from the environment."""
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
+    aws_max_attempts: int = Field(6, ge=1, le=50)
+    """Tries of each call to S3, the first included; they slow down when throttled."""
     aws_endpoint_url: Text | None = None
     """Any S3-compatible store, STS included."""
     aws_region: Text | None = None
@@ -108,7 +114,7 @@ class Settings(BaseSettings):
     mobility_cities: Text = str(PROJECT / "cities")
     """The registry: a folder or an `s3://` prefix."""
     mobility_start_date: date = date(2024, 1, 1)
-    """First date partition, and the day a city without `first_date` is expected from."""
+    """First date partition; a city without `first_date` is expected from here on."""
     dagster_home: Path = PROJECT / ".dagster"
 
     @field_validator("veraset_api_key")
@@ -190,10 +196,24 @@ class Settings(BaseSettings):
                 continue
             if bucket in taken:
                 raise ConfigurationError(
-                    f"S3_BUCKET_{taken[bucket]} and S3_BUCKET_{words} are both {bucket}: "
-                    "feeds never share a bucket, set one of them"
+                    f"S3_BUCKET_{taken[bucket]} and S3_BUCKET_{words} are both "
+                    f"{bucket}: feeds never share a bucket, set one of them"
                 )
             taken[bucket] = words
+
+
+class _GivenSettings(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
 
 def load_settings() -> Settings:
@@ -211,6 +231,12 @@ def load_settings() -> Settings:
             for problem in error.errors(include_input=False, include_context=False)
         )
         raise ConfigurationError(problems) from None
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """Make settings from these variables alone, whatever the environment says."""
+    values = {name.lower(): value for name, value in variables.items()}
+    return _GivenSettings.model_validate(values)
 
 
 def child_environment(**variables: str) -> dict[str, str]:

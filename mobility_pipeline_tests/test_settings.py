@@ -6,7 +6,12 @@ import re
 import pytest
 
 from mobility_pipeline.errors import ConfigurationError
-from mobility_pipeline.settings import PROJECT, Settings, child_environment, load_settings
+from mobility_pipeline.settings import (
+    PROJECT,
+    Settings,
+    child_environment,
+    load_settings,
+)
 
 
 @pytest.fixture(autouse=True)

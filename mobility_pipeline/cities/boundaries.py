@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from shapely.geometry import MultiPolygon, Point, Polygon
+from shapely.geometry import MultiPolygon, Polygon
 from shapely.validation import explain_validity
 
 from mobility_pipeline.cities.area import area_km2
@@ -83,8 +83,6 @@ def _find_circle_problems(coordinates: object, radius_m: object) -> list[str]:
         problems.append(
             f"radius_m {radius:g} is not between {MIN_RADIUS_M} and {MAX_RADIUS_M:,} m"
         )
-    else:
-        problems += _find_area_problems(area_km2(Point(), radius))
     return problems
 
 

@@ -1,9 +1,10 @@
 """The feeds we can subscribe to: which vendor product each is, and where it is kept."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from mobility_pipeline.errors import ConfigurationError, UsageError
 
@@ -31,6 +32,18 @@ FEEDS: Mapping[str, Feed] = {
     for schema in ("BASIC", "FULL", "TRIPS")
 }
 """Every feed with a declared table schema."""
+
+
+class _Options(BaseModel):
+    """Options of one endpoint; those of the predecessor that we do not need are ignored."""
+
+    enabled_schemas: list[str] = Field(default=["FULL"])
+
+
+Parsed = TypeVar("Parsed")
+
+_NAMES = TypeAdapter(list[str])
+_CONFIGS = TypeAdapter(dict[str, _Options])
 
 _HINTS = {
     "movement/job/trips": (
@@ -61,8 +74,8 @@ def resolve_feeds(endpoints: str, configs: str) -> tuple[Feed, ...]:
     names = _parse_endpoints(endpoints) or [*options] or [_PINGS]
     feeds: dict[str, Feed] = {}
     for name in names:
-        for schema in _enabled_schemas(name, options.get(name, {})):
-            feed = _find_feed(name, schema)
+        for schema in options.get(name, _Options()).enabled_schemas:
+            feed = _find_feed(name, schema.strip().upper())
             feeds[feed.name] = feed
     return tuple(feeds.values())
 
@@ -90,52 +103,36 @@ def find_feed(name: str, enabled: Sequence[Feed]) -> Feed:
 
 def _parse_endpoints(text: str) -> list[str]:
     if text.startswith("["):
-        parsed = _parse_json(text, "DAILY_SYNC_ENDPOINTS")
-        parts = [str(part) for part in parsed]
+        parts = _parse_json(_NAMES, text, "DAILY_SYNC_ENDPOINTS", '["endpoint"]')
     else:
         parts = text.split(",")
     return [_normalise(part) for part in parts if part.strip()]
 
 
-def _parse_configs(text: str) -> dict[str, dict[str, Any]]:
+def _parse_configs(text: str) -> dict[str, _Options]:
     if not text:
         return {}
-    parsed = _parse_json(text, "DAILY_SYNC_ENDPOINT_CONFIGS")
-    if not isinstance(parsed, dict) or not all(
-        isinstance(value, dict) for value in parsed.values()
-    ):
-        raise ConfigurationError(
-            "DAILY_SYNC_ENDPOINT_CONFIGS must be a JSON object of objects, like "
-            '{"movement/job/pings": {"enabled_schemas": ["FULL"]}}'
-        )
-    return {_normalise(name): value for name, value in parsed.items()}
+    example = '{"movement/job/pings": {"enabled_schemas": ["FULL"]}}'
+    parsed = _parse_json(_CONFIGS, text, "DAILY_SYNC_ENDPOINT_CONFIGS", example)
+    return {_normalise(name): options for name, options in parsed.items()}
 
 
-def _parse_json(text: str, variable: str) -> Any:  # JSON holds anything
+def _parse_json(
+    shape: TypeAdapter[Parsed], text: str, variable: str, example: str
+) -> Parsed:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{variable} is not JSON: {error}") from error
+        return shape.validate_json(text)
+    except ValidationError as error:
+        raise ConfigurationError(f"{variable} must be JSON like {example}") from error
 
 
 def _normalise(endpoint: str) -> str:
     return endpoint.strip().strip("/").removeprefix("v1/")
 
 
-def _enabled_schemas(endpoint: str, options: Mapping[str, Any]) -> list[str]:
-    schemas = options.get("enabled_schemas", ["FULL"])
-    if not isinstance(schemas, list):
-        raise ConfigurationError(
-            f"DAILY_SYNC_ENDPOINT_CONFIGS: enabled_schemas of {endpoint} must be a list"
-        )
-    return [str(schema).strip().upper() for schema in schemas]
-
-
 def _find_feed(endpoint: str, schema: str) -> Feed:
     if endpoint in _HINTS:
-        raise ConfigurationError(
-            f"DAILY_SYNC_ENDPOINTS: {endpoint} {_HINTS[endpoint]}"
-        )
+        raise ConfigurationError(f"DAILY_SYNC_ENDPOINTS: {endpoint} {_HINTS[endpoint]}")
     for feed in FEEDS.values():
         if (feed.endpoint, feed.schema_type) == (endpoint, schema):
             return feed

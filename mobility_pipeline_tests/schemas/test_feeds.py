@@ -38,7 +38,12 @@ def test_endpoint_that_does_not_exist_is_refused_with_a_hint(name: str) -> None:
 
 @pytest.mark.parametrize(
     "configs",
-    ["{", "[]", '{"movement/job/pings": 1}', '{"movement/job/pings": {"enabled_schemas": 1}}'],
+    [
+        "{",
+        "[]",
+        '{"movement/job/pings": 1}',
+        '{"movement/job/pings": {"enabled_schemas": 1}}',
+    ],
 )
 def test_malformed_configuration_names_its_variable(configs: str) -> None:
     """Whatever is wrong with the JSON, the variable is named."""
