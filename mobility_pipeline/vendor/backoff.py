@@ -1,0 +1,23 @@
+"""How long to wait before asking the vendor again."""
+
+import random
+
+_FIRST_S = 1.0
+_LONGEST_S = 60.0
+_LONGEST_ASKED_S = 300.0
+"""A longer Retry-After is cut to this: waiting is the caller's decision, not ours."""
+
+
+def wait_after(attempt: int, asked_s: float | None = None) -> float:
+    """Return the seconds to wait after a failed attempt.
+
+    Args:
+        attempt: number of attempts made, from 1.
+        asked_s: seconds the vendor asked for; never undercut.
+
+    Returns:
+        Exponential back-off, of which half is random so that clients spread.
+    """
+    ceiling = min(_FIRST_S * 2 ** (attempt - 1), _LONGEST_S)
+    wait = random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spreads, hides nothing
+    return max(wait, min(asked_s or 0.0, _LONGEST_ASKED_S))

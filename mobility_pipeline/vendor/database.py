@@ -1,0 +1,249 @@
+"""The ledger's database: opening, migrating, transactions, locks between processes."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from mobility_pipeline.errors import ConfigurationError, LedgerError
+
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
+_BUSY_TIMEOUT_S = 60.0
+"""How long a transaction waits for another process's on SQLite."""
+_WRITES = {"ledger_writes": True}
+_MIGRATION_LOCK, _SUBMISSION_LOCK = 0x6D6F62_01, 0x6D6F62_02
+"""PostgreSQL advisory locks; they hold within one database."""
+
+
+class Database:
+    """Transactions and locks, the same on SQLite and PostgreSQL."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**_WRITES)
+
+    @contextmanager
+    def read(self) -> Generator[sa.Connection]:
+        """Open a transaction that sees one state of the ledger.
+
+        Raises:
+            LedgerError: the database is locked or gone.
+        """
+        with _explaining(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[sa.Connection]:
+        """Open a transaction that takes effect wholly or not at all.
+
+        Raises:
+            LedgerError: the database is locked or gone.
+        """
+        with _explaining(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def submission_lock(self) -> Generator[None]:
+        """Wait until nobody else submits; see `Ledger.submission_lock`."""
+        with (
+            _explaining(),
+            _process_lock(self._engine, "submission", _SUBMISSION_LOCK),
+        ):
+            yield
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Connect, create what is not there, and bring the tables up to date.
+
+    Several processes may do so at once.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+
+    Raises:
+        ConfigurationError: the URL is wrong, the database cannot be reached, or a newer
+            version of the project wrote it. The message never holds the password.
+    """
+    parsed = _parse_url(url)
+    name = parsed.render_as_string(hide_password=True).split("?")[0]
+    problem = ""
+    try:
+        engine = _make_engine(parsed)
+        _migrate(engine)
+        return Database(engine)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        problem = _first_line(error)
+    # Raised out here without a cause: what the driver says may repeat the whole URL.
+    password = str(parsed.password or "")
+    if password:
+        problem = problem.replace(password, "***")
+    raise ConfigurationError(
+        f"MOBILITY_LEDGER_URL: the ledger {name} cannot be opened: {problem}"
+    )
+
+
+@contextmanager
+def _explaining() -> Generator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise LedgerError(f"the ledger's database: {_first_line(error)}") from error
+
+
+def _parse_url(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url.strip())
+    except (SQLAlchemyError, ValueError):
+        parsed = None
+    if parsed is None or parsed.drivername not in _DRIVERS:
+        raise ConfigurationError(
+            "MOBILITY_LEDGER_URL must be sqlite:///path/to/ledger.sqlite or "
+            "postgresql://user:password@host/database"
+        )
+    if parsed.drivername.startswith("sqlite") and parsed.database in (
+        None,
+        "",
+        ":memory:",
+    ):
+        raise ConfigurationError(
+            "MOBILITY_LEDGER_URL must name a file: one in memory forgets what was paid"
+        )
+    return parsed
+
+
+def _make_engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "postgresql":
+        # Thousands of city-days change at once: many rows a round trip, updates too.
+        return sa.create_engine(
+            url,
+            executemany_mode="values_plus_batch",
+            hide_parameters=True,
+            pool_pre_ping=True,
+        )
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    del record
+    # The driver's own transactions begin too late; ours begin in `_begin_sqlite`.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later may find the file locked for good;
+    # one that takes the write lock at once only waits.
+    writes = connection.get_execution_options().get("ledger_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    config = _alembic_config()
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    if _current_version(engine) == newest:
+        return
+    with _process_lock(engine, "migration", _MIGRATION_LOCK):
+        _use_write_ahead_log(engine)
+        with engine.execution_options(**_WRITES).begin() as connection:
+            config.attributes["connection"] = connection
+            _refuse_newer(connection, config)
+            command.upgrade(config, "head")
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    scripts = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    return config
+
+
+def _current_version(engine: sa.Engine) -> str | None:
+    with engine.begin() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(connection: sa.Connection, config: Config) -> None:
+    version = MigrationContext.configure(connection).get_current_revision()
+    known = {
+        script.revision
+        for script in ScriptDirectory.from_config(config).walk_revisions()
+    }
+    if version is not None and version not in known:
+        raise ConfigurationError(
+            f"the ledger has version {version}, newer than this code; update it"
+        )
+
+
+def _use_write_ahead_log(engine: sa.Engine) -> None:
+    """Let readers work while one writes; the file remembers it."""
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+    finally:
+        raw.close()
+
+
+@contextmanager
+def _process_lock(engine: sa.Engine, name: str, number: int) -> Generator[None]:
+    """Hold a lock that the system lets go when this process dies, however it dies."""
+    if engine.dialect.name == "sqlite":
+        with FileLock(f"{engine.url.database}.{name}.lock"):
+            yield
+        return
+    # Its own connection, outside any transaction: the lock lives as long as it.
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        _acquire_advisory_lock(connection, number)
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(number)))
+
+
+def _acquire_advisory_lock(connection: sa.Connection, number: int) -> None:
+    # A second at a time: while the driver waits, Python cannot react to a signal.
+    connection.exec_driver_sql("SET lock_timeout = '1s'")
+    while True:
+        try:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
+        except OperationalError as error:
+            if _sql_state(error) != "55P03":  # lock_not_available
+                raise
+        else:
+            break
+    connection.exec_driver_sql("SET lock_timeout = 0")
+
+
+def _sql_state(error: DBAPIError) -> str | None:
+    original: Any = error.orig  # psycopg2's errors, without types
+    return getattr(original, "pgcode", None)
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

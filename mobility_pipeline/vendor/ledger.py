@@ -1,0 +1,280 @@
+"""The ledger: every vendor job ever asked for, and where each city-day stands.
+
+It is what keeps anything from being paid twice. The manifests in the lake are the truth
+about what we hold; the ledger's city-days are an index of them, with reasons.
+"""
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.errors import LedgerError
+from mobility_pipeline.vendor import city_day_rows, job_rows
+from mobility_pipeline.vendor.database import Database, open_database
+from mobility_pipeline.vendor.records import (
+    OPEN_JOB_STATES,
+    UNSENT_JOB_STATES,
+    CityDayRecord,
+    CityDayState,
+    JobState,
+    VendorJob,
+)
+from mobility_pipeline.vendor.request import JobRequest
+from mobility_pipeline.vendor.tables import vendor_jobs
+
+_JOBS = vendor_jobs.c
+
+
+def open_ledger(url: str) -> "Ledger":
+    """Open the ledger; create it, or bring it up to date, where needed.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+
+    Raises:
+        ConfigurationError: wrong URL, or the database cannot be reached.
+    """
+    return Ledger(open_database(url))
+
+
+class Ledger:
+    """Vendor jobs and city-days. Each method is one transaction.
+
+    All methods raise LedgerError when the database is locked or gone.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def submission_lock(self) -> AbstractContextManager[None]:
+        """Wait until nobody else submits, and keep others from it meanwhile.
+
+        Held by one thread of one process per ledger; the operating system or the
+        database lets it go when that process dies.
+        """
+        return self._database.submission_lock()
+
+    # Reading
+
+    def job(self, ref: int) -> VendorJob:
+        """Return one job."""
+        with self._database.read() as connection:
+            return job_rows.one_job(connection, ref)
+
+    def jobs(
+        self, since: datetime | None = None, feed: str | None = None
+    ) -> list[VendorJob]:
+        """Return jobs by `ref`: all, or those planned since, or of one feed."""
+        conditions: list[sa.ColumnElement[bool]] = []
+        if since is not None:
+            conditions.append(_JOBS.planned_at >= since)
+        if feed is not None:
+            conditions.append(_JOBS.feed == feed)
+        with self._database.read() as connection:
+            return job_rows.select_jobs(connection, *conditions)
+
+    def live_jobs(self, feed: str) -> list[VendorJob]:
+        """Return a feed's jobs that are open, or have city-days still to land."""
+        with self._database.read() as connection:
+            return job_rows.live_jobs(connection, feed)
+
+    def interrupted_jobs(self) -> list[VendorJob]:
+        """Return jobs without an id; under the lock, a dead process left them."""
+        with self._database.read() as connection:
+            return job_rows.select_jobs(connection, _JOBS.state.in_(UNSENT_JOB_STATES))
+
+    def known_job_ids(self) -> frozenset[str]:
+        """Return every vendor job id the ledger has."""
+        found = sa.select(_JOBS.job_id).where(_JOBS.job_id.is_not(None))
+        with self._database.read() as connection:
+            return frozenset(str(job_id) for job_id in connection.scalars(found))
+
+    def jobs_submitted_between(self, start: datetime, end: datetime) -> int:
+        """Count the jobs bought from `start` until before `end`."""
+        bought = sa.select(sa.func.count()).where(
+            _JOBS.job_id.is_not(None),
+            _JOBS.submitted_at >= start,
+            _JOBS.submitted_at < end,
+        )
+        with self._database.read() as connection:
+            return connection.execute(bought).scalar_one()
+
+    def city_days(
+        self,
+        feed: str,
+        start: date,
+        end: date,
+        cities: Collection[str] | None = None,
+    ) -> dict[CityDay, CityDayRecord]:
+        """Return what is known of city-days from `start` to `end`, inclusive.
+
+        Those never asked for may be absent, which means `not_requested`.
+        """
+        with self._database.read() as connection:
+            return city_day_rows.select_city_days(connection, feed, start, end, cities)
+
+    def records_of(
+        self, feed: str, wanted: Collection[CityDay]
+    ) -> dict[CityDay, CityDayRecord]:
+        """Return what is known of these city-days; those never asked for are absent."""
+        if not wanted:
+            return {}
+        dates = [city_day.date for city_day in wanted]
+        keys = {city_day.city for city_day in wanted}
+        records = self.city_days(feed, min(dates), max(dates), keys)
+        return {day: record for day, record in records.items() if day in wanted}
+
+    def pending(self, ref: int) -> frozenset[CityDay]:
+        """Return the city-days that still wait for a job."""
+        with self._database.read() as connection:
+            return city_day_rows.select_pending(connection, ref)
+
+    # Asking
+
+    def add_planned(
+        self, request: JobRequest, wanted: Collection[CityDay], now: datetime
+    ) -> VendorJob:
+        """Record a job to be sent; its wanted city-days are `requested` from now on.
+
+        Raises:
+            LedgerError: one of them waits for another job, or was erased.
+        """
+        feed = request.feed.name
+        with self._database.write() as connection:
+            ref = job_rows.insert_job(connection, request, now)
+            marked = city_day_rows.request_rows(connection, feed, wanted, ref, 0, now)
+            if marked != len(set(wanted)):
+                raise LedgerError(
+                    f"{feed}: another process asked for, or erased, some of "
+                    f"{len(set(wanted))} city-days at the same moment; ask again"
+                )
+            return job_rows.one_job(connection, ref)
+
+    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> None:
+        """Let more city-days wait for a job that is already bought and covers them."""
+        with self._database.write() as connection:
+            feed = job_rows.one_job(connection, ref).feed
+            city_day_rows.request_rows(connection, feed, wanted, ref, 1, now)
+
+    def mark_submitting(self, ref: int, now: datetime) -> None:
+        """Record that a job is about to be sent."""
+        with self._database.write() as connection:
+            job_rows.update_job(
+                connection,
+                ref,
+                only_from=UNSENT_JOB_STATES,
+                state=JobState.SUBMITTING,
+                submitting_at=now,
+            )
+
+    def mark_submitted(self, ref: int, job_id: str, now: datetime) -> None:
+        """Record that the vendor accepted a job, under this id."""
+        with self._database.write() as connection:
+            job_rows.update_job(
+                connection,
+                ref,
+                only_from=UNSENT_JOB_STATES,
+                state=JobState.SCHEDULED,
+                job_id=job_id,
+                submitted_at=now,
+            )
+            city_day_rows.count_attempt(connection, ref)
+
+    def withdraw(self, ref: int, reason: str, now: datetime) -> None:
+        """Give up a job of which nothing was bought; its city-days are what they were.
+
+        Args:
+            ref: the job; without a vendor's id.
+            reason: why; said of its city-days that were never requested before, too.
+            now: time of the change.
+        """
+        with self._database.write() as connection:
+            withdrawn = job_rows.update_job(
+                connection,
+                ref,
+                only_from=UNSENT_JOB_STATES,
+                state=JobState.REFUSED,
+                error=reason,
+                finished_at=now,
+            )
+            if not withdrawn:
+                raise LedgerError(f"the vendor job with ref {ref} was bought: keep it")
+            city_day_rows.restore_rows(connection, ref, None, reason, now)
+
+    def release(
+        self, ref: int, days: Collection[CityDay], reason: str, now: datetime
+    ) -> None:
+        """Make some city-days that wait for a job what they were before."""
+        with self._database.write() as connection:
+            city_day_rows.restore_rows(connection, ref, days, reason, now)
+
+    def defer(
+        self, feed: str, days: Collection[CityDay], reason: str, now: datetime
+    ) -> None:
+        """Record city-days that were not asked for because the quota is used up."""
+        with self._database.write() as connection:
+            city_day_rows.defer_rows(connection, feed, days, reason, now)
+
+    # Following
+
+    def mark_status(
+        self,
+        ref: int,
+        state: JobState,
+        now: datetime,
+        *,
+        bucket: str | None = None,
+        folder_path: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Record what the vendor says of an open job; a finished one stays so."""
+        values: dict[str, object] = {"state": state}
+        if not state.is_open:
+            values["finished_at"] = now
+        told = {"bucket": bucket, "folder_path": folder_path, "error": error}
+        values |= {name: text for name, text in told.items() if text is not None}
+        with self._database.write() as connection:
+            job_rows.update_job(connection, ref, only_from=OPEN_JOB_STATES, **values)
+
+    def close_job(
+        self,
+        ref: int,
+        job_state: JobState,
+        city_day_state: CityDayState,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """Record that a job gives nothing (more), and its pending city-days."""
+        with self._database.write() as connection:
+            job_rows.update_job(
+                connection,
+                ref,
+                only_from=OPEN_JOB_STATES,
+                state=job_state,
+                error=reason,
+                finished_at=now,
+            )
+            pending = city_day_rows.select_pending(connection, ref)
+            results = dict.fromkeys(pending, (city_day_state, reason))
+            city_day_rows.settle_rows(connection, ref, results, now)
+
+    def settle(
+        self,
+        ref: int,
+        results: Mapping[CityDay, tuple[CityDayState, str]],
+        now: datetime,
+    ) -> frozenset[CityDay]:
+        """Record how city-days of a job ended: state and reason.
+
+        Returns:
+            Those recorded; city-days of another job, or erased meanwhile, are not.
+        """
+        with self._database.write() as connection:
+            return city_day_rows.settle_rows(connection, ref, results, now)

@@ -1,0 +1,188 @@
+"""From wanted city-days to vendor jobs, without paying for a city-day twice."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.errors import (
+    UnknownCityError,
+)
+from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.vendor.client import VerasetClient
+from mobility_pipeline.vendor.ledger import Ledger
+from mobility_pipeline.vendor.planner import Limits, PlannedJob, plan_jobs
+from mobility_pipeline.vendor.records import CityDayState, VendorJob
+from mobility_pipeline.vendor.request import JobRequest
+from mobility_pipeline.vendor.sending import Sender
+from mobility_pipeline.vendor.standing import Standing, judge_city_days
+from mobility_pipeline.vendor.submit_round import Progress, submit_all
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of the wanted city-days: each is in exactly one place."""
+
+    jobs: tuple[VendorJob, ...]
+    """Jobs that wanted city-days wait for, new or already there, by `ref`."""
+    done: frozenset[CityDay]
+    """In the lake already."""
+    deferred: frozenset[CityDay]
+    """Not asked for: the quota is used up."""
+    refused: Mapping[CityDay, tuple[CityDayState, str]]
+    """Not asked for: refused by the vendor (`job_failed`), `erased`, or ended badly in
+    an earlier run of the same wish."""
+
+
+def request_city_days(
+    ledger: Ledger,
+    client: VerasetClient,
+    feed: Feed,
+    cities: Mapping[str, City],
+    wanted: Collection[CityDay],
+    limits: Limits,
+    monthly_jobs: int | None,
+    *,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+    refresh: bool = False,
+    asked_since: datetime | None = None,
+) -> Asked:
+    """Buy what is wanted and neither held nor on its way; wait for nothing.
+
+    Args:
+        ledger: where everything is recorded, before and after it is sent.
+        client: the vendor.
+        feed: the product.
+        cities: by key; at least those of `wanted`.
+        wanted: city-days; an explicit wish, so earlier failures do not matter.
+        limits: of one job.
+        monthly_jobs: jobs a calendar month (UTC); null = unlimited.
+        now: the time, UTC.
+        sleep: waits that many seconds between attempts.
+        refresh: ask again for what is in the lake.
+        asked_since: when this wish was first uttered, where an earlier run did that:
+            what was recorded since is its outcome.
+
+    Raises:
+        UnknownCityError: a wanted city is not among `cities`; nothing was sent.
+        VendorAuthenticationError: wrong key; jobs bought before stay recorded.
+        VendorTransientError: the vendor does not answer; what was bought stays
+            recorded, what may have been is looked up by the next call.
+    """
+    sender = Sender(ledger, client, now, sleep)
+    with ledger.submission_lock():
+        sender.resolve_interrupted()
+        standing = _judge(
+            ledger, feed, cities, wanted, refresh=refresh, asked_since=asked_since
+        )
+        for ref, days in standing.outdated.items():
+            ledger.release(ref, days, "asked for another boundary", now())
+        for ref, days in standing.joining.items():
+            ledger.attach(ref, days, now())
+        progress = Progress(
+            queue=_requests(feed, cities, standing.to_ask, limits),
+            quota_left=quota_left(ledger, monthly_jobs, now()),
+        )
+        submit_all(sender, progress)
+    waited_for = standing.waiting.keys() | standing.joining.keys()
+    jobs = [*(ledger.job(ref) for ref in waited_for), *progress.bought]
+    return Asked(
+        jobs=tuple(sorted(jobs, key=lambda job: job.ref)),
+        done=frozenset(standing.done),
+        deferred=frozenset(progress.deferred),
+        refused={**standing.refused, **progress.refused},
+    )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What `request_city_days` would buy now."""
+
+    wanted: frozenset[CityDay]
+    """City-days neither held nor on their way."""
+    jobs: tuple[PlannedJob, ...]
+
+
+def preview_jobs(
+    ledger: Ledger,
+    feed: Feed,
+    cities: Mapping[str, City],
+    wanted: Collection[CityDay],
+    limits: Limits,
+    *,
+    refresh: bool = False,
+) -> Preview:
+    """Plan the jobs that `request_city_days` would buy now; send and change nothing.
+
+    Raises:
+        UnknownCityError: a wanted city is not among `cities`.
+    """
+    standing = _judge(ledger, feed, cities, wanted, refresh=refresh)
+    jobs = plan_jobs(standing.to_ask, limits)
+    return Preview(frozenset(standing.to_ask), tuple(jobs))
+
+
+def quota_left(ledger: Ledger, monthly_jobs: int | None, now: datetime) -> int | None:
+    """Count the jobs that may still be bought this calendar month (UTC).
+
+    Returns:
+        Never below 0; null when there is no quota.
+    """
+    if monthly_jobs is None:
+        return None
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    next_first = (first + timedelta(days=32)).replace(day=1)
+    return max(monthly_jobs - ledger.jobs_submitted_between(first, next_first), 0)
+
+
+def _judge(
+    ledger: Ledger,
+    feed: Feed,
+    cities: Mapping[str, City],
+    wanted: Collection[CityDay],
+    *,
+    refresh: bool,
+    asked_since: datetime | None = None,
+) -> Standing:
+    keys = {city_day.city for city_day in wanted}
+    unknown = sorted(keys - cities.keys())
+    if unknown:
+        raise UnknownCityError(
+            f"no such city: {', '.join(unknown)}; `mobility cities list` shows them"
+        )
+    if not wanted:
+        return Standing()
+    dates = [city_day.date for city_day in wanted]
+    records = ledger.city_days(feed.name, min(dates), max(dates), keys)
+    area_ids = {key: cities[key].area_id for key in keys}
+    live_jobs = ledger.live_jobs(feed.name)
+    return judge_city_days(
+        wanted,
+        records,
+        live_jobs,
+        area_ids,
+        refresh=refresh,
+        asked_since=asked_since,
+    )
+
+
+def _requests(
+    feed: Feed, cities: Mapping[str, City], to_ask: set[CityDay], limits: Limits
+) -> list[tuple[JobRequest, frozenset[CityDay]]]:
+    requests: list[tuple[JobRequest, frozenset[CityDay]]] = []
+    for planned in reversed(plan_jobs(to_ask, limits)):
+        chosen = tuple(cities[key] for key in planned.cities)
+        request = JobRequest(feed, planned.start, planned.end, chosen)
+        request.check_limits(limits)
+        requests.append((request, _covered(request, to_ask)))
+    return requests
+
+
+def _covered(request: JobRequest, days: Iterable[CityDay]) -> frozenset[CityDay]:
+    keys = {city.key for city in request.cities}
+    return frozenset(
+        day
+        for day in days
+        if day.city in keys and request.start <= day.date <= request.end
+    )

@@ -1,0 +1,96 @@
+"""The ledger's tables, the same on SQLite and PostgreSQL. Migrations create them."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An instant, stored in UTC and read back aware; naive values are refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        """Convert to UTC before it is stored."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored in the ledger")
+        return value.astimezone(UTC)
+
+    def process_result_value(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        """Give SQLite's naive values the zone they were stored in."""
+        del dialect
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+vendor_jobs = sa.Table(
+    "vendor_jobs",
+    metadata,
+    sa.Column("ref", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("start_date", sa.Date, nullable=False),
+    sa.Column("end_date", sa.Date, nullable=False),
+    sa.Column("request_sha256", sa.String(64), nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("job_id", sa.Text, unique=True),
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("bucket", sa.Text),
+    sa.Column("folder_path", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("planned_at", UtcDateTime, nullable=False),
+    sa.Column("submitting_at", UtcDateTime),
+    sa.Column("submitted_at", UtcDateTime, index=True),
+    sa.Column("finished_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+vendor_job_areas = sa.Table(
+    "vendor_job_areas",
+    metadata,
+    sa.Column(
+        "job_ref", sa.Integer, sa.ForeignKey("vendor_jobs.ref"), primary_key=True
+    ),
+    # Order over both arrays of the request; `index` is the place in its own.
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("area_id", sa.Text, nullable=False),
+    sa.Column("city", sa.Text, nullable=False),
+    sa.Column("boundary_sha256", sa.String(64), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("index", sa.Integer, nullable=False),
+)
+
+city_days = sa.Table(
+    "city_days",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("city", sa.Text, primary_key=True),
+    sa.Column("date", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("job_ref", sa.Integer, sa.ForeignKey("vendor_jobs.ref"), index=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    # What to go back to when nothing was bought, or a newer delivery failed.
+    sa.Column("previous_state", sa.Text),
+    sa.Column("previous_reason", sa.Text),
+    sa.Column("previous_job_ref", sa.Integer),
+)
