@@ -1,0 +1,324 @@
+"""The `mobility` command: thin verbs that call rooms and jobs.
+
+Exit codes: 0 done · 1 something asked for is not there · 2 wrong usage or configuration.
+With `--json` exactly one JSON document goes to stdout; everything else goes to stderr.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from mobility_pipeline.cli_cities import cities
+from mobility_pipeline.cli_jobs import jobs
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    STDERR,
+    STOPPED,
+    WRONG,
+    answer,
+    complain,
+    job_document,
+    make_table,
+    span,
+    warn_refused,
+)
+from mobility_pipeline.defs.cities import sync_city_partitions
+from mobility_pipeline.defs.launch import (
+    RequestOutcome,
+    RunFailedError,
+    close_dead_runs,
+    open_instance,
+    run_request,
+)
+from mobility_pipeline.defs.scope import Scope, read_scope
+from mobility_pipeline.demo import run_demo
+from mobility_pipeline.errors import (
+    MobilityError,
+    UsageError,
+    VendorAuthenticationError,
+)
+from mobility_pipeline.lake.coverage import find_gaps
+from mobility_pipeline.lake.gap_report import write_gap_csv
+from mobility_pipeline.progress import show_progress
+from mobility_pipeline.resources.adapters import make_limits, open_registry
+from mobility_pipeline.resources.doctor import examine
+from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
+from mobility_pipeline.settings import Settings, load_settings
+from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+from mobility_pipeline.vendor.planner import surplus
+from mobility_pipeline.vendor.submission import preview_jobs, quota_left
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+from_option = click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
+to_option = click.option("--to", "end", required=True, metavar="YYYY-MM-DD")
+
+_REQUEST_OPTIONS = (
+    click.option("--feed", "feed_name", required=True, help="E.g. pings_full."),
+    from_option,
+    to_option,
+    click.option(
+        "--city", "keys", multiple=True, help="A key, repeatable; none = all."
+    ),
+    click.option("--refresh", is_flag=True, help="Also days that are there."),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `plan` and `request` are about, checked before anything is sent."""
+
+    settings: Settings
+    feed: Feed
+    scope: Scope
+    ledger: Ledger
+    keys: Sequence[str]
+    refresh: bool
+
+
+def request_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a verb the options that name city-days, read into one `Request`."""
+
+    @wraps(command)
+    def read(
+        feed_name: str,
+        start: str,
+        end: str,
+        keys: Sequence[str],
+        refresh: bool,
+        as_json: bool,
+    ) -> int:
+        settings = load_settings()
+        feed = find_feed(feed_name, _enabled_feeds(settings))
+        scope = _read_scope(settings, keys, start, end)
+        ledger = open_ledger(settings.ledger_url)
+        asked = Request(settings, feed, scope, ledger, keys, refresh)
+        return command(asked, as_json)
+
+    for option in reversed(_REQUEST_OPTIONS):
+        read = option(read)
+    return read
+
+
+def main() -> NoReturn:
+    """Run the command line and exit; a user's mistake is one line, not a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = app.main(standalone_mode=False) or DONE
+    except click.ClickException as error:
+        code = complain("UsageError", error.format_message(), WRONG)
+    except RunFailedError as error:
+        code = WRONG if error.is_users_mistake else MISSING
+        code = complain(error.error_type, str(error), code)
+    except MobilityError as error:
+        is_mistake = isinstance(error, UsageError | VendorAuthenticationError)
+        code = WRONG if is_mistake else MISSING
+        code = complain(type(error).__name__, str(error), code)
+    except (KeyboardInterrupt, click.Abort):
+        code = complain("Interrupted", "stopped; run it again to go on", STOPPED)
+    sys.exit(code)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keep every city's device-location pings complete, correct and fresh.",
+)
+def app() -> None:
+    """Group the verbs."""
+
+
+@app.command(help="Load 8 cities × 7 days from a simulated vendor; no account needed.")
+@click.option("--ui/--no-ui", default=True, help="Keep the Dagster UI running.")
+def demo(ui: bool) -> int:
+    """Run the demo."""
+    return run_demo(keep_running=ui)
+
+
+@app.command(help="What works, what does not, and what to do about it.")
+@json_option
+def doctor(as_json: bool) -> int:
+    """Examine key, role, buckets, ledger and cities."""
+    findings = examine(load_settings())
+    rows = [(f.subject, "ok" if f.is_ok else "FAILS", f.message) for f in findings]
+    checks = [
+        {"subject": f.subject, "ok": f.is_ok, "message": f.message} for f in findings
+    ]
+    answer(as_json, {"checks": checks}, make_table(("subject", "", "what"), rows))
+    return DONE if all(finding.is_ok for finding in findings) else MISSING
+
+
+@app.command(help="Show the vendor jobs that a request would take; spends nothing.")
+@request_options
+@json_option
+def plan(asked: Request, as_json: bool) -> int:
+    """Plan vendor jobs."""
+    preview = preview_jobs(
+        asked.ledger,
+        asked.feed,
+        asked.scope.known.active,
+        asked.scope.requestable,
+        make_limits(asked.settings),
+        refresh=asked.refresh,
+    )
+    left = quota_left(
+        asked.ledger, asked.settings.veraset_monthly_jobs, datetime.now(UTC)
+    )
+    document = {
+        "jobs": [
+            {
+                "feed": asked.feed.name,
+                "cities": [*job.cities],
+                **span(job.start, job.end),
+            }
+            for job in preview.jobs
+        ],
+        "wanted_city_days": len(preview.wanted),
+        "surplus_city_days": surplus(preview.jobs, preview.wanted),
+        "quota_left": left,
+    }
+    table = make_table(
+        ("cities", "from", "to"),
+        [(len(job.cities), job.start, job.end) for job in preview.jobs],
+        title=f"{len(preview.jobs)} vendor jobs for {len(preview.wanted)} city-days, "
+        f"{document['surplus_city_days']} surplus, "
+        f"quota left: {'unlimited' if left is None else left}",
+    )
+    answer(as_json, document, table)
+    return DONE
+
+
+@app.command(help="Plan, submit, wait and land; the run shows in the Dagster UI.")
+@request_options
+@json_option
+def request(asked: Request, as_json: bool) -> int:
+    """Request city-days and wait for them."""
+    asked.settings.require_api_key()
+    asked.settings.bucket_of(asked.feed.bucket_words)
+    outcome = _run(asked)
+    for line in outcome.failures:
+        STDERR.print(line, style="red", markup=False, soft_wrap=True)
+    missing = [
+        (day.city, day.date.isoformat(), state.value, detail)
+        for day, (state, detail) in outcome.missing.items()
+    ]
+    document = {
+        "jobs": [job_document(job) for job in outcome.jobs],
+        "landed": outcome.landed,
+        "skipped": outcome.skipped,
+        "missing": [
+            {"city": city, "date": day, "reason": reason}
+            for city, day, reason, _ in missing
+        ],
+    }
+    table = make_table(
+        ("missing", "date", "reason", "detail"),
+        missing,
+        title=f"{outcome.landed} city-days landed, {outcome.skipped} were there, "
+        f"{len(missing)} missing; {len(outcome.jobs)} vendor jobs; "
+        f"Dagster run {outcome.run_id}",
+    )
+    answer(as_json, document, table)
+    return MISSING if missing else DONE
+
+
+@app.command(help="Missing city-days in ranges, each with its reason.")
+@click.option("--feed", "feed_name", help="One feed; none = every enabled one.")
+@from_option
+@to_option
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--fail", "is_strict", is_flag=True, help="Exit 1 when there are any.")
+@json_option
+def gaps(
+    feed_name: str | None,
+    start: str,
+    end: str,
+    csv_path: Path | None,
+    is_strict: bool,
+    as_json: bool,
+) -> int:
+    """Report gaps."""
+    settings = load_settings()
+    feeds = _enabled_feeds(settings)
+    chosen = [find_feed(feed_name, feeds)] if feed_name else feeds
+    scope = _read_scope(settings, (), start, end)
+    ledger = open_ledger(settings.ledger_url)
+    coverage = find_gaps(
+        {
+            feed.name: {
+                day: "delivered" if record.is_in_lake else record.state.value
+                for day, record in ledger.city_days(
+                    feed.name, scope.start, scope.end
+                ).items()
+            }
+            for feed in chosen
+        },
+        scope.first_by_city,
+        scope.start,
+        scope.end,
+    )
+    if csv_path:
+        write_gap_csv(csv_path, coverage.gaps, scope.known.by_key)
+    found = [
+        {
+            "feed": gap.feed,
+            "city": gap.city,
+            **span(gap.start, gap.end),
+            "days": gap.days,
+            "reason": gap.reason,
+        }
+        for gap in coverage.gaps
+    ]
+    table = make_table(
+        ("feed", "city", "from", "to", "days", "reason"),
+        [[*gap.values()] for gap in found],
+        title=f"{len(coverage.complete)} cities complete, {len(found)} gaps",
+    )
+    answer(as_json, {"gaps": found, "complete": [*coverage.complete]}, table)
+    return MISSING if is_strict and found else DONE
+
+
+app.add_command(cities)
+app.add_command(jobs)
+
+
+def _run(asked: Request) -> RequestOutcome:
+    from mobility_pipeline.definitions import build_defs  # reads settings when imported
+
+    scope = asked.scope
+    with open_instance(asked.settings.dagster_home) as instance:
+        close_dead_runs(instance)
+        sync_city_partitions(instance, scope.known)
+        with show_progress(STDERR, asked.ledger, asked.feed.name, scope.expected):
+            return run_request(
+                build_defs().resolve_job_def("request_city_days_job"),
+                instance,
+                asked.ledger,
+                asked.feed,
+                asked.keys,
+                scope.start,
+                scope.end,
+                refresh=asked.refresh,
+            )
+
+
+def _enabled_feeds(settings: Settings) -> tuple[Feed, ...]:
+    return resolve_feeds(
+        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
+    )
+
+
+def _read_scope(settings: Settings, keys: Sequence[str], start: str, end: str) -> Scope:
+    known = open_registry(settings).load()
+    warn_refused(known.refused)
+    return read_scope(settings, known, keys, start, end, datetime.now(UTC))
+
+
+if __name__ == "__main__":
+    main()

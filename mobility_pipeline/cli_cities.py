@@ -1,0 +1,146 @@
+"""`mobility cities`: the registry of cities."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mobility_pipeline.cities.export import export_csv, export_geojson
+from mobility_pipeline.cities.geojson import city_from_feature
+from mobility_pipeline.cities.keys import make_key
+from mobility_pipeline.cities.legacy import import_legacy
+from mobility_pipeline.cities.registry import Registry
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    answer,
+    make_table,
+    warn_refused,
+)
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.adapters import open_registry
+from mobility_pipeline.settings import load_settings
+
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document."
+)
+_file_argument = click.argument(
+    "file", type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+
+
+@click.group(help="The cities we watch: MOBILITY_CITIES, a folder or an s3:// prefix.")
+def cities() -> None:
+    """Group the verbs."""
+
+
+@cities.command("list", help="Every city, active and retired; refused ones on stderr.")
+@_json_option
+def list_cities(as_json: bool) -> int:
+    """List cities."""
+    known = _registry().load()
+    warn_refused(known.refused)
+    documents = [
+        {
+            "key": city.key,
+            "city": city.city,
+            "country": city.country,
+            "status": city.status,
+            "area_id": city.area_id,
+        }
+        for city in known.by_key.values()
+    ]
+    refused = [
+        {"name": city.name, "problems": [*city.problems]} for city in known.refused
+    ]
+    table = make_table(
+        ("key", "city", "country", "status", "area id"),
+        [[*document.values()] for document in documents],
+    )
+    answer(as_json, {"cities": documents, "refused": refused}, table)
+    return MISSING if refused else DONE
+
+
+@cities.command(help="Add one city from a GeoJSON Feature; see `cities/` for examples.")
+@_file_argument
+@_json_option
+def add(file: Path, as_json: bool) -> int:
+    """Add a city; without `key` it gets the slugs of its names."""
+    feature = _read_json(file)
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    key = properties.get("key") if isinstance(properties, dict) else None
+    if isinstance(properties, dict) and key is None:
+        names = (properties.get(name) for name in ("country", "state_province", "city"))
+        key = make_key(*(str(name or "") for name in names))
+        properties["key"] = key
+    city = city_from_feature(feature, str(key or file.stem))
+    _registry(must_exist=False).add(city)
+    answer(as_json, {"added": city.key}, make_table(("added",), [[city.key]]))
+    return DONE
+
+
+@cities.command("import", help="Import the old cities.json; says what it refused.")
+@_file_argument
+@_json_option
+def import_cities(file: Path, as_json: bool) -> int:
+    """Import cities of the predecessor."""
+    registry = _registry(must_exist=False)
+    imported = import_legacy(_read_json(file), registry.load())
+    for city in imported.cities:
+        registry.add(city)
+    document = {
+        "imported": [city.key for city in imported.cities],
+        "refused": [
+            {"name": city.name, "problems": [*city.problems]}
+            for city in imported.refused
+        ],
+    }
+    rows = [(city.key, "imported") for city in imported.cities]
+    rows += [(city.name, "; ".join(city.problems)) for city in imported.refused]
+    answer(as_json, document, make_table(("city", "result"), rows))
+    return MISSING if imported.refused else DONE
+
+
+@cities.command(help="Write all cities as GeoJSON or CSV.")
+@click.option(
+    "--format", "kind", type=click.Choice(["geojson", "csv"]), default="geojson"
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False))
+def export(kind: str, out: Path | None) -> int:
+    """Export the registry."""
+    known = _registry().load()
+    warn_refused(known.refused)
+    write = export_geojson if kind == "geojson" else export_csv
+    text = write(known.by_key.values())
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+    return MISSING if known.refused else DONE
+
+
+@cities.command(help="Stop asking for a city; its data stays.")
+@click.argument("key")
+@_json_option
+def retire(key: str, as_json: bool) -> int:
+    """Retire a city."""
+    _registry().retire(key)
+    answer(as_json, {"retired": key}, make_table(("retired",), [[key]]))
+    return DONE
+
+
+def _registry(*, must_exist: bool = True) -> Registry:
+    settings = load_settings()
+    if not must_exist and "://" not in settings.mobility_cities:
+        Path(settings.mobility_cities).expanduser().mkdir(parents=True, exist_ok=True)
+    return open_registry(settings)
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not JSON: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{file} can't be read: {error.strerror}") from error

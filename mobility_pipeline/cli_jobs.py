@@ -1,0 +1,90 @@
+"""`mobility jobs`: the vendor jobs in the ledger."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from mobility_pipeline.cli_output import DONE, answer, job_document, make_table
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.adapters import make_vendor_client
+from mobility_pipeline.settings import load_settings
+from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+from mobility_pipeline.vendor.records import CityDayState, JobState, VendorJob
+
+_HISTORY_DAYS = 90
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document."
+)
+
+
+@click.group(help="Vendor jobs of the last 90 days.")
+def jobs() -> None:
+    """Group the verbs."""
+
+
+@jobs.command("list", help="Every vendor job of the last 90 days, newest first.")
+@_json_option
+def list_jobs(as_json: bool) -> int:
+    """List vendor jobs."""
+    since = datetime.now(UTC) - timedelta(days=_HISTORY_DAYS)
+    found = [*reversed(_open().jobs(since=since))]
+    columns = ("job_id", "feed", "cities", "from", "to", "state")
+    documents = [job_document(job) for job in found]
+    rows = [[document[column] for column in columns] for document in documents]
+    answer(as_json, {"jobs": documents}, make_table(columns, rows))
+    return DONE
+
+
+@jobs.command(help="One vendor job: its request, its times and its cities.")
+@click.argument("job_id")
+@_json_option
+def show(job_id: str, as_json: bool) -> int:
+    """Show one vendor job."""
+    job = _find(_open(), job_id)
+    document = job_document(job) | {
+        "submitted_at": _text(job.submitted_at),
+        "finished_at": _text(job.finished_at),
+        "error": job.error,
+        "request_sha256": job.request_sha256,
+        "areas": [{"city": area.city, "area_id": area.area_id} for area in job.areas],
+    }
+    answer(as_json, document, make_table(("", job_id), document.items()))
+    return DONE
+
+
+@jobs.command(help="Cancel a vendor job that is still open.")
+@click.argument("job_id")
+@_json_option
+def cancel(job_id: str, as_json: bool) -> int:
+    """Cancel one vendor job, at the vendor and in the ledger."""
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    job = _find(ledger, job_id)
+    if not job.state.is_open:
+        raise UsageError(f"vendor job {job_id} is not open: it is {job.state}")
+    make_vendor_client(settings).cancel(job_id)
+    ledger.close_job(
+        job.ref,
+        JobState.CANCELLED,
+        CityDayState.JOB_FAILED,
+        f"vendor job {job_id} was cancelled by `mobility jobs cancel`",
+        datetime.now(UTC),
+    )
+    document = job_document(ledger.job(job.ref))
+    answer(as_json, document, make_table(("", job_id), document.items()))
+    return DONE
+
+
+def _open() -> Ledger:
+    return open_ledger(load_settings().ledger_url)
+
+
+def _find(ledger: Ledger, job_id: str) -> VendorJob:
+    for job in ledger.jobs():
+        if job.job_id == job_id:
+            return job
+    raise UsageError(f"no vendor job {job_id!r}: `mobility jobs list` shows them")
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

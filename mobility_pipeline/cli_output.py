@@ -1,0 +1,75 @@
+"""What the command line says: one JSON document, or a table and one line per error."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mobility_pipeline.cities.registry import RefusedCity
+from mobility_pipeline.vendor.records import VendorJob
+
+DONE, MISSING, WRONG, STOPPED = 0, 1, 2, 130
+"""Exit codes; 130 is what shells use for a command that was interrupted."""
+
+STDERR = Console(stderr=True, highlight=False)
+
+
+def answer(as_json: bool, document: Any, table: Table) -> None:
+    """Print the result: the document on stdout, or the table."""
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        Console().print(table)
+
+
+def complain(error_type: str, message: str, code: int) -> int:
+    """Print one error where the caller looks for it, and return the exit code."""
+    if "--json" in sys.argv:
+        document = {"error": {"type": error_type, "message": message}}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        STDERR.print(message, style="red", markup=False, soft_wrap=True)
+    return code
+
+
+def warn_refused(refused: Iterable[RefusedCity]) -> None:
+    """Name each refused city with every problem, on stderr."""
+    for city in refused:
+        STDERR.print(
+            f"city {city.name} is refused: {'; '.join(city.problems)}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def make_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
+) -> Table:
+    """Make a table of plain text."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
+    return table
+
+
+def span(start: date, end: date) -> dict[str, str]:
+    """Return a range of days, both ends included, as documents write it."""
+    return {"from": start.isoformat(), "to": end.isoformat()}
+
+
+def job_document(job: VendorJob) -> dict[str, Any]:
+    """Return one vendor job as `request` and `jobs` answer it."""
+    return {
+        "job_id": job.job_id,
+        "feed": job.feed,
+        "cities": len(job.areas),
+        **span(job.start, job.end),
+        "state": job.state.value,
+    }

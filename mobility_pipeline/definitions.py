@@ -1,0 +1,61 @@
+"""The one entry point of Dagster: puts defs and resources together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from mobility_pipeline.defs.cities import sync_city_partitions_sensor
+from mobility_pipeline.defs.failures import report_failed_city_days_sensor
+from mobility_pipeline.defs.lake import (
+    build_daily_schedule,
+    build_lake_asset,
+    build_request_job,
+)
+from mobility_pipeline.defs.partitions import build_partitions
+from mobility_pipeline.resources.adapters import (
+    CitiesResource,
+    ClockResource,
+    LakeResource,
+    SettingsResource,
+    VendorResource,
+)
+from mobility_pipeline.schemas.feeds import resolve_feeds
+from mobility_pipeline.settings import load_settings
+
+
+def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Build the code location.
+
+    Args:
+        resources: replace the real ones by name; tests bring a clock of their own.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or two feeds share a bucket.
+    """
+    settings = load_settings()
+    feeds = resolve_feeds(
+        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
+    )
+    settings.check_buckets([feed.bucket_words for feed in feeds])
+    partitions = build_partitions(settings)
+    job = build_request_job(feeds)
+    return dg.Definitions(
+        assets=[build_lake_asset(feed, partitions) for feed in feeds],
+        jobs=[job],
+        schedules=[build_daily_schedule(feeds, job, settings)],
+        sensors=[sync_city_partitions_sensor, report_failed_city_days_sensor],
+        # The steps of a run mostly wait; a process for each would cost seconds.
+        executor=dg.in_process_executor,
+        resources={
+            "cities": CitiesResource(),
+            "vendor": VendorResource(),
+            "lake": LakeResource(),
+            "settings": SettingsResource(),
+            "clock": ClockResource(),
+            **(resources or {}),
+        },
+    )
+
+
+defs = build_defs()

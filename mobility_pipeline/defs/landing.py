@@ -1,0 +1,162 @@
+"""Land what a vendor job delivered, and say at the end what a run did not get."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from typing import NoReturn
+
+import dagster as dg
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.partitions import to_partition
+from mobility_pipeline.defs.vendor import Asked, find_run_feed
+from mobility_pipeline.errors import CityDaysMissingError
+from mobility_pipeline.lake.manifest import Manifest
+from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.lake.receive import land_job
+from mobility_pipeline.resources.adapters import (
+    ClockResource,
+    LakeResource,
+    VendorResource,
+)
+from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.vendor.records import CityDayState, JobState
+
+_NAMED_AT_MOST = 20
+"""City-days named in a failure's message; the ledger and `mobility gaps` know all."""
+
+
+@dg.op(
+    pool="landing",
+    # A delivery that is there is landed before the next job is waited for.
+    tags={"dagster/priority": "1"},
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=1),
+    description="Splits one delivery and publishes it city-day by city-day.",
+)
+def land_delivery(
+    context: dg.OpExecutionContext,
+    job_ref: int,
+    asked: Asked,
+    vendor: VendorResource,
+    lake: LakeResource,
+    clock: ClockResource,
+) -> list[CityDay]:
+    """Land what the run waits for, if its job succeeded; returns city-days reported."""
+    feed = find_run_feed(context)
+    with as_failures():
+        ledger = vendor.open_ledger()
+        job = ledger.job(job_ref)
+        if job.state != JobState.SUCCESS:
+            return []
+        reported: list[CityDay] = []
+        target = lake.create(feed)
+        for published in land_job(
+            job,
+            {city_day.date for city_day in asked.city_days},
+            ledger=ledger,
+            deliveries=vendor.read_deliveries(),
+            lake=target,
+            now=clock.now,
+        ):
+            _report(context, feed, target, published.manifest)
+            reported.append(published.manifest.city_day)
+    return reported
+
+
+@dg.op(
+    out=dg.Out(dg.Nothing, is_required=False),
+    description="Fails naming each asked-for city-day that is not in the lake.",
+)
+def settle(
+    context: dg.OpExecutionContext,
+    asked: Asked,
+    landed: list[list[CityDay]],
+    vendor: VendorResource,
+    lake: LakeResource,
+) -> Iterator[NoReturn]:
+    """Report city-days landed by other runs, then fail if any asked for is missing."""
+    feed = find_run_feed(context)
+    with as_failures():
+        records = vendor.open_ledger().records_of(feed.name, asked.city_days)
+        missing = asked.find_missing(records)
+        reported = {city_day for city_days in landed for city_day in city_days}
+        present = asked.city_days - missing.keys()
+        unreported = _unreported(context, feed, asked, present) - reported
+        if unreported:
+            missing |= _report_stored(context, feed, lake.create(feed), unreported)
+        context.log.info(f"{len(reported)} city-days landed, {len(missing)} missing")
+        if missing:
+            raise _missing_error(feed, missing)
+    # Yielding no output keeps Dagster from marking more than was reported.
+    yield from ()
+
+
+def _missing_error(
+    feed: Feed, missing: Mapping[CityDay, tuple[CityDayState, str]]
+) -> CityDaysMissingError:
+    """Make the one line that says which city-days a run did not get, and why."""
+    reasons = Counter(state.value for state, _ in missing.values())
+    named = [
+        f"{city_day.city} {city_day.date} {state}" + (f" ({detail})" if detail else "")
+        for city_day, (state, detail) in sorted(missing.items())
+    ]
+    more = len(named) - _NAMED_AT_MOST
+    text = "; ".join(named[:_NAMED_AT_MOST])
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return CityDaysMissingError(
+        f"{feed.name}: {len(missing)} city-days are missing ({counts}): {text}"
+        + (f"; and {more} more" if more > 0 else ""),
+        reasons,
+    )
+
+
+def _unreported(
+    context: dg.OpExecutionContext, feed: Feed, asked: Asked, present: Set[CityDay]
+) -> Set[CityDay]:
+    """Return the city-days in the lake that Dagster has not heard of.
+
+    A run with partitions reports each of its own, since a backfill counts them by run.
+    """
+    if asked.has_partitions:
+        return present
+    key = dg.AssetKey(["lake", feed.name])
+    known = context.instance.get_materialized_partitions(key)
+    return {city_day for city_day in present if to_partition(city_day) not in known}
+
+
+def _report_stored(
+    context: dg.OpExecutionContext, feed: Feed, lake: Lake, city_days: Set[CityDay]
+) -> dict[CityDay, tuple[CityDayState, str]]:
+    """Report city-days from their manifests; returns those that have none."""
+    gone: dict[CityDay, tuple[CityDayState, str]] = {}
+    for city_day in sorted(city_days):
+        manifest = lake.read_manifest(city_day)
+        if manifest is None:
+            hint = "delivered once and gone from the lake: request it with --refresh"
+            gone[city_day] = (CityDayState.NOT_REQUESTED, hint)
+        else:
+            _report(context, feed, lake, manifest)
+    return gone
+
+
+def _report(
+    context: dg.OpExecutionContext, feed: Feed, lake: Lake, manifest: Manifest
+) -> None:
+    city_day = manifest.city_day
+    context.log_event(
+        dg.AssetMaterialization(
+            asset_key=dg.AssetKey(["lake", feed.name]),
+            partition=to_partition(city_day),
+            metadata={
+                "state": manifest.state,
+                "rows": manifest.rows,
+                "devices": manifest.devices,
+                "bytes": manifest.bytes,
+                "files": len(manifest.files),
+                "uri": lake.uri(city_day),
+                "vendor_job_id": manifest.source.job_id,
+                "rejected_rows_of_date": sum(manifest.rejected.values()),
+                "cast_failures": manifest.cast_failures,
+            },
+        )
+    )

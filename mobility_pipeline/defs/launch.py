@@ -1,0 +1,176 @@
+"""Run the request job in this process, on the instance that the web UI shows."""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock
+
+from mobility_pipeline import errors
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.defs.failures import describe_failure
+from mobility_pipeline.defs.lake import run_config
+from mobility_pipeline.defs.vendor import Asked
+from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.settings import PROJECT
+from mobility_pipeline.vendor.ledger import Ledger
+from mobility_pipeline.vendor.records import CityDayState, VendorJob
+
+_HOST_TAG, _PROCESS_TAG = "mobility/host", "mobility/process"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_INTERRUPTED = "DagsterExecutionInterruptedError"
+_CLOSED = (
+    "the process that ran this is gone; its vendor jobs stay in the ledger and the next "
+    "request finds them"
+)
+
+
+class RunFailedError(errors.PermanentError):
+    """A run ended before it had planned; holds the class of what was raised.
+
+    Attributes:
+        error_type: class name, in `errors.py` where the error was deliberate.
+        is_users_mistake: wrong usage or configuration, a refused API key included.
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type = error_type
+        kind = getattr(errors, error_type, Exception)
+        mistakes = (errors.UsageError, errors.VendorAuthenticationError)
+        self.is_users_mistake = issubclass(kind, mistakes)
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class RequestOutcome:
+    """How a run of the request job ended."""
+
+    run_id: str
+    jobs: tuple[VendorJob, ...]
+    """Vendor jobs the run waited for, as they stand now."""
+    landed: int
+    """City-days asked for that were not in the lake before, and are now."""
+    skipped: int
+    """City-days asked for that were there."""
+    missing: dict[CityDay, tuple[CityDayState, str]]
+    """The rest, sorted, each with its reason and detail."""
+    failures: tuple[str, ...]
+    """What steps other than the last said when they failed."""
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Open the Dagster instance of a folder, with the project's dagster.yaml in it."""
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    # Dagster creates its tables unguarded: two first calls at one moment would clash.
+    with FileLock(home / "opening.lock"):
+        if not config.exists():
+            config.unlink(missing_ok=True)  # a link to where the project stood before
+            config.symlink_to(os.path.relpath(PROJECT / "dagster.yaml", home.resolve()))
+        return dg.DagsterInstance.from_config(str(home))
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of processes of this host that no longer live as failed.
+
+    Nobody else watches a run that the command line started: killed, it would look as if
+    it ran for ever, and keep its place in the pools.
+    """
+    running = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
+        tags={_HOST_TAG: socket.gethostname()},
+    )
+    for run in instance.get_runs(filters=running):
+        if not _is_alive(int(run.tags[_PROCESS_TAG])):
+            instance.report_run_failed(run, _CLOSED)
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def run_request(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    ledger: Ledger,
+    feed: Feed,
+    cities: Sequence[str],
+    start: date,
+    end: date,
+    *,
+    refresh: bool,
+) -> RequestOutcome:
+    """Run the request job to its end.
+
+    Args:
+        job: `request_city_days_job`.
+        instance: where the run is recorded.
+        ledger: read when the run has ended.
+        feed: what to ask for.
+        cities: keys; none = every active city.
+        start: first UTC day.
+        end: last UTC day, included.
+        refresh: ask again for days that are there.
+
+    Raises:
+        RunFailedError: the run failed before it had planned.
+        KeyboardInterrupt: Ctrl-C; Dagster has recorded the run as failed.
+    """
+    config = {
+        "cities": [*cities],
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "refresh": refresh,
+    }
+    result = job.execute_in_process(
+        instance=instance,
+        run_config=run_config(feed, config) | _QUIET,
+        asset_selection=[dg.AssetKey(["lake", feed.name])],
+        raise_on_error=False,
+        tags={
+            "feed": feed.name,
+            _HOST_TAG: socket.gethostname(),
+            _PROCESS_TAG: str(os.getpid()),
+        },
+    )
+    graph = f"lake__{feed.name}"
+    failed = {
+        event.step_key: describe_failure(event)
+        for event in result.all_events
+        if event.is_step_failure
+    }
+    if any(kind == _INTERRUPTED for kind, _ in failed.values()):
+        raise KeyboardInterrupt
+    if f"{graph}.plan_vendor_jobs" in failed:
+        raise RunFailedError(*failed[f"{graph}.plan_vendor_jobs"])
+    asked = result.output_for_node(f"{graph}.plan_vendor_jobs", "asked")
+    failures = [
+        message for step, (_, message) in failed.items() if step != f"{graph}.settle"
+    ]
+    return _read_outcome(result.run_id, asked, ledger, feed, failures)
+
+
+def _read_outcome(
+    run_id: str, asked: Asked, ledger: Ledger, feed: Feed, failures: Sequence[str]
+) -> RequestOutcome:
+    missing = asked.find_missing(ledger.records_of(feed.name, asked.city_days))
+    return RequestOutcome(
+        run_id=run_id,
+        jobs=tuple(ledger.job(ref) for ref in asked.job_refs),
+        landed=len(asked.city_days - asked.done - missing.keys()),
+        skipped=len(asked.done),
+        missing=missing,
+        failures=tuple(failures),
+    )
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,87 @@
+"""What a request without partitions is about: cities and days, checked before any is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.days import (
+    check_range,
+    expected_city_days,
+    first_days,
+    parse_day,
+)
+from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.adapters import newest_day
+from mobility_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Cities and days, both ends included."""
+
+    known: Cities
+    start: date
+    end: date
+    first_by_city: dict[str, date]
+    """First expected day of each chosen city, those refused for their area too."""
+
+    @property
+    def expected(self) -> frozenset[CityDay]:
+        """City-days the lake should hold."""
+        return expected_city_days(self.first_by_city, self.start, self.end)
+
+    @property
+    def requestable(self) -> frozenset[CityDay]:
+        """Those of cities with a valid area."""
+        return frozenset(day for day in self.expected if day.city in self.known.active)
+
+
+def read_scope(
+    settings: Settings,
+    known: Cities,
+    keys: Sequence[str],
+    start: str,
+    end: str,
+    now: datetime,
+) -> Scope:
+    """Check what is asked for.
+
+    Args:
+        settings: for the first and the newest day.
+        known: the registry.
+        keys: cities chosen; none = every active one.
+        start: first day, `YYYY-MM-DD`.
+        end: last day, included.
+        now: the present instant.
+
+    Raises:
+        UsageError: a day is malformed, reversed, too early or not yet available; a chosen
+            city is not there, retired or invalid.
+    """
+    first, last = parse_day(start, "from"), parse_day(end, "to")
+    earliest = settings.mobility_start_date
+    check_range(first, last, first=earliest, newest=newest_day(settings, now))
+    return Scope(known, first, last, _choose_cities(known, keys, earliest))
+
+
+def _choose_cities(
+    known: Cities, keys: Sequence[str], default_first: date
+) -> dict[str, date]:
+    """Return the first expected day of each chosen city.
+
+    Without a choice the refused cities count too: nothing can be asked for them, and
+    their days must show as missing.
+    """
+    if not known.active:
+        raise UsageError("no active city: add one by `mobility cities add FILE`")
+    if keys:
+        chosen = [known.find(key) for key in keys]
+        for city in chosen:
+            if not city.is_active:
+                raise UsageError(f"city {city.key} is retired: nothing is asked for it")
+        return first_days(chosen, default_first)
+    refused = (city.name for city in known.refused)
+    first = first_days(known.active.values(), default_first)
+    return first | dict.fromkeys(refused, default_first)

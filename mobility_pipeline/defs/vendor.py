@@ -1,0 +1,209 @@
+"""Ask the vendor: plan and submit vendor jobs for a run's city-days, and follow them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.partitions import asked_since, read_target
+from mobility_pipeline.defs.scope import read_scope
+from mobility_pipeline.errors import UsageError, VendorJobStillOpenError
+from mobility_pipeline.resources.adapters import (
+    CitiesResource,
+    ClockResource,
+    SettingsResource,
+    VendorResource,
+    make_limits,
+)
+from mobility_pipeline.schemas.feeds import FEEDS, Feed
+from mobility_pipeline.settings import Settings
+from mobility_pipeline.vendor import submission
+from mobility_pipeline.vendor.polling import follow_job
+from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
+
+
+class CityDaysConfig(dg.Config):
+    """What a run without partitions asks for."""
+
+    cities: list[str] = Field(default_factory=list)
+    """Keys; empty = every active city."""
+    start: str = ""
+    """First UTC day, `YYYY-MM-DD`; empty where the run has partitions."""
+    end: str = ""
+    """Last UTC day, included."""
+    refresh: bool = False
+    """Ask again for days that are there."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one run was asked for, passed from its first op to its last."""
+
+    city_days: frozenset[CityDay]
+    """The run's own."""
+    done: frozenset[CityDay]
+    """Of these, already in the lake when the run began."""
+    job_refs: tuple[int, ...]
+    """Vendor jobs that own city-days wait for, as the ledger numbers them."""
+    not_sent: dict[CityDay, tuple[CityDayState, str]]
+    """City-days that no vendor job was bought for, and why."""
+    refresh: bool
+    """Whether what was in the lake is asked for again."""
+    has_partitions: bool
+    """Whether Dagster expects the run to report each of its city-days."""
+
+    def find_missing(
+        self, records: Mapping[CityDay, CityDayRecord]
+    ) -> dict[CityDay, tuple[CityDayState, str]]:
+        """Return the own city-days that did not arrive, sorted, each with its reason."""
+        missing: dict[CityDay, tuple[CityDayState, str]] = {}
+        for day in sorted(self.city_days - self.done):
+            record = records.get(day)
+            if record is None:
+                reason = (CityDayState.NOT_REQUESTED, "")
+                missing[day] = self.not_sent.get(day, reason)
+            elif not record.state.is_present or (
+                self.refresh and record.job_ref not in self.job_refs
+            ):
+                reason = (record.last_outcome, record.reason)
+                missing[day] = self.not_sent.get(day, reason)
+        return missing
+
+
+@dg.op(
+    out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)},
+    description="Plans and submits vendor jobs for the city-days not yet asked for.",
+)
+def plan_vendor_jobs(
+    context: dg.OpExecutionContext,
+    config: CityDaysConfig,
+    cities: CitiesResource,
+    vendor: VendorResource,
+    settings: SettingsResource,
+    clock: ClockResource,
+) -> Iterator[Any]:
+    """Ask for what the run lacks; yields each vendor job its city-days wait for."""
+    feed = find_run_feed(context)
+    with as_failures():
+        values = settings.load()
+        known = cities.create().load()
+        for refused in known.refused:
+            context.log.error(f"city {refused.name}: {'; '.join(refused.problems)}")
+        target = read_target(context, dg.AssetKey(["lake", feed.name]))
+        if target is None:
+            _check_asked(config)
+            scope = read_scope(
+                values, known, config.cities, config.start, config.end, clock.now()
+            )
+            own, whole = scope.expected, scope.requestable
+        else:
+            own, whole = target.own, target.whole
+        ledger = vendor.open_ledger()
+        outcome = submission.request_city_days(
+            ledger,
+            vendor.create_client(),
+            feed,
+            known.active,
+            {city_day for city_day in whole if city_day.city in known.active},
+            make_limits(values),
+            values.veraset_monthly_jobs,
+            now=clock.now,
+            sleep=clock.sleep,
+            refresh=config.refresh,
+            asked_since=asked_since(context),
+        )
+        waiting = [job for job in outcome.jobs if ledger.pending(job.ref) & own]
+    context.log.info(
+        f"{feed.name}: {len(own)} city-days asked for, {len(outcome.done & own)} "
+        f"there already, {len(waiting)} vendor jobs to wait for"
+    )
+    for job in waiting:
+        yield dg.DynamicOutput(
+            job.ref, output_name="jobs", mapping_key=f"job_{job.ref}"
+        )
+    yield dg.Output(
+        Asked(
+            city_days=own,
+            done=outcome.done & own,
+            job_refs=tuple(job.ref for job in waiting),
+            not_sent={
+                day: reason for day, reason in _not_sent(outcome).items() if day in own
+            },
+            refresh=config.refresh,
+            has_partitions=target is not None,
+        ),
+        output_name="asked",
+    )
+
+
+@dg.op(
+    pool="vendor",
+    description="Waits until one vendor job has ended; the ledger keeps how.",
+)
+def collect_delivery(
+    context: dg.OpExecutionContext,
+    job_ref: int,
+    vendor: VendorResource,
+    settings: SettingsResource,
+    clock: ClockResource,
+) -> int:
+    """Follow one vendor job; a failed or still open one does not stop the others."""
+    with as_failures():
+        values = settings.load()
+        ledger = vendor.open_ledger()
+        try:
+            job = follow_job(
+                ledger,
+                vendor.create_client(),
+                ledger.job(job_ref),
+                poll_seconds=values.veraset_poll_seconds,
+                deadline=_deadline(context, values, clock.now()),
+                now=clock.now,
+                sleep=clock.sleep,
+                on_status=lambda status: context.log.info(
+                    f"vendor job {status.job_id} is {status.status}"
+                ),
+            )
+        except VendorJobStillOpenError as error:
+            context.log.warning(str(error))
+        else:
+            context.log.info(f"vendor job {job.job_id} ended as {job.state}")
+    return job_ref
+
+
+def _not_sent(
+    outcome: submission.Asked,
+) -> dict[CityDay, tuple[CityDayState, str]]:
+    deferred = (CityDayState.DEFERRED_QUOTA, "the quota of vendor jobs is used up")
+    return {**outcome.refused, **dict.fromkeys(outcome.deferred, deferred)}
+
+
+def find_run_feed(context: dg.OpExecutionContext) -> Feed:
+    """Return the feed whose asset an op is a part of."""
+    return FEEDS[context.op_handle.path[0].removeprefix("lake__")]
+
+
+def _check_asked(config: CityDaysConfig) -> None:
+    if not (config.start and config.end):
+        raise UsageError(
+            "nothing is asked for: choose partitions, or set start and end in the config "
+            "of plan_vendor_jobs"
+        )
+
+
+def _deadline(
+    context: dg.OpExecutionContext, settings: Settings, now: datetime
+) -> datetime:
+    """Return when this run stops waiting: the same instant for all of its jobs."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    started = (
+        datetime.fromtimestamp(record.start_time, UTC)
+        if record and record.start_time
+        else now
+    )
+    return started + timedelta(minutes=settings.veraset_poll_timeout_minutes)

@@ -1,0 +1,91 @@
+"""Try everything the pipeline depends on, and say what to do about what fails."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mobility_pipeline.errors import ConfigurationError, MobilityError
+from mobility_pipeline.resources.adapters import make_vendor_client, open_registry
+from mobility_pipeline.resources.aws import make_s3_client
+from mobility_pipeline.schemas.feeds import Feed, resolve_feeds
+from mobility_pipeline.settings import Settings
+from mobility_pipeline.vendor.ledger import open_ledger
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing tried."""
+
+    subject: str
+    is_ok: bool
+    message: str
+    """What was found, or what failed and what to do."""
+
+
+def examine(settings: Settings) -> list[Diagnosis]:
+    """Try vendor, roles, buckets, ledger and cities, each on its own."""
+    feeds = resolve_feeds(
+        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
+    )
+    trials: list[tuple[str, Callable[[], str]]] = [
+        ("cities", lambda: _try_cities(settings)),
+        ("ledger", lambda: _try_ledger(settings)),
+        ("vendor API key", lambda: _try_vendor(settings)),
+        ("vendor role", lambda: _try_role(settings, settings.veraset_role_arn)),
+    ]
+    trials += [
+        (f"bucket of {feed.name}", lambda feed=feed: _try_bucket(settings, feed))
+        for feed in feeds
+    ]
+    return [*_run(trials)]
+
+
+def _run(trials: list[tuple[str, Callable[[], str]]]) -> Iterator[Diagnosis]:
+    for subject, trial in trials:
+        try:
+            yield Diagnosis(subject, True, trial())
+        except MobilityError as error:
+            yield Diagnosis(subject, False, str(error))
+        except (BotoCoreError, ClientError) as error:
+            yield Diagnosis(subject, False, f"{error}; check AWS_* and the role ARNs")
+
+
+def _try_cities(settings: Settings) -> str:
+    known = open_registry(settings).load()
+    if known.refused:
+        named = "; ".join(f"{c.name}: {', '.join(c.problems)}" for c in known.refused)
+        raise ConfigurationError(f"{len(known.refused)} cities are refused: {named}")
+    return f"{len(known.active)} active cities"
+
+
+def _try_ledger(settings: Settings) -> str:
+    since = datetime.now(UTC) - timedelta(days=90)
+    return f"{len(open_ledger(settings.ledger_url).jobs(since=since))} jobs in 90 days"
+
+
+def _try_vendor(settings: Settings) -> str:
+    return (
+        f"accepted; {len(make_vendor_client(settings).list_jobs())} jobs at the vendor"
+    )
+
+
+def _try_role(settings: Settings, role_arn: str | None) -> str:
+    session_client = make_s3_client(settings, role_arn)
+    # Signing is what makes botocore assume the role.
+    session_client.generate_presigned_url("list_buckets")
+    return "assumed" if role_arn else "none set: the ambient identity is used"
+
+
+def _try_bucket(settings: Settings, feed: Feed) -> str:
+    bucket = settings.bucket_of(feed.bucket_words)
+    role_arn = settings.lake_role_arn or settings.veraset_role_arn
+    try:
+        make_s3_client(settings, role_arn).list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        raise ConfigurationError(
+            f"bucket {bucket}: {code}; create it, or let the role list it"
+        ) from error
+    return f"{bucket} can be listed"
