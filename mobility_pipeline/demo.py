@@ -91,7 +91,7 @@ def run_demo(*, keep_running: bool) -> int:
         environment = child_environment(**values)
         settings = read_settings(values)
         open_instance(settings.dagster_home).dispose()
-        with start_dagster(environment, home / "dagster.log") as dagster:
+        with start_dagster(environment, home / "dagster.log", _UI_PORT) as dagster:
             console.print("[bold]cities → one vendor job → city-days in the lake")
             code = _load_and_show(console, settings, environment, sandbox)
             dagster.wait_until_up()
@@ -150,9 +150,17 @@ def _city_days(lake: Lake, cities: Sequence[str], days: Sequence[date]) -> Table
 
 
 @contextmanager
-def start_dagster(environment: Mapping[str, str], log: Path) -> Iterator[DagsterUi]:
-    """Run `dagster dev` in a process group of its own; stop all of it at the end."""
-    port = _free_port(_UI_PORT)
+def start_dagster(
+    environment: Mapping[str, str], log: Path, preferred_port: int = 0
+) -> Iterator[DagsterUi]:
+    """Run `dagster dev` in a process group of its own; stop all of it at the end.
+
+    Args:
+        environment: of the process, DAGSTER_HOME included.
+        log: file for what it prints.
+        preferred_port: taken if it is free; else, and for 0, any that is.
+    """
+    port = _free_port(preferred_port)
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1"]
     command += ["-p", str(port), "-w", str(PROJECT / "workspace.yaml")]
     with log.open("wb") as output:

@@ -105,7 +105,8 @@ def _missing_error(
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return CityDaysMissingError(
         f"{feed.name}: {len(missing)} city-days are missing ({counts}): {text}"
-        + (f"; and {more} more" if more > 0 else ""),
+        + (f"; and {more} more" if more > 0 else "")
+        + ". To ask again, re-execute all steps, not from failure",
         reasons,
     )
 

@@ -12,7 +12,7 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import asked_since, read_target
 from mobility_pipeline.defs.scope import read_scope
-from mobility_pipeline.errors import UsageError, VendorJobStillOpenError
+from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
@@ -152,27 +152,28 @@ def collect_delivery(
     settings: SettingsResource,
     clock: ClockResource,
 ) -> int:
-    """Follow one vendor job; a failed or still open one does not stop the others."""
+    """Follow one vendor job.
+
+    One that failed does not stop the others: `settle` names what it cost. One that is
+    still open at the deadline fails this step, so that a re-execution from failure, like
+    the next run, waits on.
+    """
     with as_failures():
         values = settings.load()
         ledger = vendor.open_ledger()
-        try:
-            job = follow_job(
-                ledger,
-                vendor.create_client(),
-                ledger.job(job_ref),
-                poll_seconds=values.veraset_poll_seconds,
-                deadline=_deadline(context, values, clock.now()),
-                now=clock.now,
-                sleep=clock.sleep,
-                on_status=lambda status: context.log.info(
-                    f"vendor job {status.job_id} is {status.status}"
-                ),
-            )
-        except VendorJobStillOpenError as error:
-            context.log.warning(str(error))
-        else:
-            context.log.info(f"vendor job {job.job_id} ended as {job.state}")
+        job = follow_job(
+            ledger,
+            vendor.create_client(),
+            ledger.job(job_ref),
+            poll_seconds=values.veraset_poll_seconds,
+            deadline=_deadline(context, values, clock.now()),
+            now=clock.now,
+            sleep=clock.sleep,
+            on_status=lambda status: context.log.info(
+                f"vendor job {status.job_id} is {status.status}"
+            ),
+        )
+    context.log.info(f"vendor job {job.job_id} ended as {job.state}")
     return job_ref
 
 

@@ -1,5 +1,6 @@
 """Do what the Dagster web UI does: its GraphQL over HTTP."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,27 @@ _RUNS = """
 query { runsOrError { ... on Runs { results { runId status tags { key value } } } } }
 """
 _RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+_EVENTS = """
+query($id: ID!) {
+  runOrError(runId: $id) {
+    ... on Run {
+      eventConnection(limit: 1000) { events { ... on EngineEvent { message } } }
+    }
+  }
+}"""
+_FAILURES = """
+query($id: ID!) {
+  runOrError(runId: $id) {
+    ... on Run {
+      eventConnection(limit: 1000) {
+        events {
+          ... on ExecutionStepFailureEvent { stepKey error { message causes { message } } }
+          ... on RunFailureEvent { message error { message } }
+        }
+      }
+    }
+  }
+}"""
 _REEXECUTE = """
 mutation($params: ReexecutionParams!) {
   launchRunReexecution(reexecutionParams: $params) {
@@ -92,6 +114,22 @@ class WebUi:
     def run_status(self, run_id: str) -> str:
         """Return a run's status."""
         return self.ask(_RUN, id=run_id)["runOrError"]["status"]
+
+    def worker(self, run_id: str) -> int:
+        """Return the id of the process that executes a run, as its events tell."""
+        run = self.ask(_EVENTS, id=run_id)["runOrError"]
+        messages = [
+            event.get("message", "") for event in run["eventConnection"]["events"]
+        ]
+        (process_id,) = re.findall(
+            r"Started process for run \(pid: (\d+)\)", str(messages)
+        )
+        return int(process_id)
+
+    def failures(self, run_id: str) -> list[Any]:
+        """Return the failure events of a run: empty where all went well."""
+        run = self.ask(_FAILURES, id=run_id)["runOrError"]
+        return [event for event in run["eventConnection"]["events"] if event]
 
     def launch_run(self, config: dict[str, Any], asset: list[str]) -> str:
         """Launch the request job with a config; returns the run's id."""
