@@ -121,6 +121,9 @@ def main() -> NoReturn:
         is_mistake = isinstance(error, UsageError | VendorAuthenticationError)
         code = WRONG if is_mistake else MISSING
         code = complain(type(error).__name__, str(error), code)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        code = complain(type(error).__name__, what, WRONG)
     except (KeyboardInterrupt, click.Abort):
         code = complain("Interrupted", "stopped; run it again to go on", STOPPED)
     sys.exit(code)
@@ -225,7 +228,7 @@ def request(asked: Request, as_json: bool) -> int:
         f"Dagster run {outcome.run_id}",
     )
     answer(as_json, document, table)
-    return MISSING if missing else DONE
+    return MISSING if missing or outcome.failures else DONE
 
 
 @app.command(help="Missing city-days in ranges, each with its reason.")
@@ -289,7 +292,7 @@ app.add_command(jobs)
 
 
 def _run(asked: Request) -> RequestOutcome:
-    from mobility_pipeline.definitions import build_defs  # reads settings when imported
+    from mobility_pipeline.definitions import defs  # reads settings when imported
 
     scope = asked.scope
     with open_instance(asked.settings.dagster_home) as instance:
@@ -297,7 +300,7 @@ def _run(asked: Request) -> RequestOutcome:
         sync_city_partitions(instance, scope.known)
         with show_progress(STDERR, asked.ledger, asked.feed.name, scope.expected):
             return run_request(
-                build_defs().resolve_job_def("request_city_days_job"),
+                defs.resolve_job_def("request_city_days_job"),
                 instance,
                 asked.ledger,
                 asked.feed,
@@ -317,7 +320,9 @@ def _enabled_feeds(settings: Settings) -> tuple[Feed, ...]:
 def _read_scope(settings: Settings, keys: Sequence[str], start: str, end: str) -> Scope:
     known = open_registry(settings).load()
     warn_refused(known.refused)
-    return read_scope(settings, known, keys, start, end, datetime.now(UTC))
+    return read_scope(
+        settings, known, keys, start, end, datetime.now(UTC), is_typed=True
+    )
 
 
 if __name__ == "__main__":

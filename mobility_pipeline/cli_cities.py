@@ -87,19 +87,19 @@ def import_cities(file: Path, as_json: bool) -> int:
     """Import cities of the predecessor."""
     registry = _registry(must_exist=False)
     imported = import_legacy(_read_json(file), registry.load())
-    for city in imported.cities:
-        registry.add(city)
+    refused = [*imported.refused, *registry.add_all(imported.cities)]
+    names = {city.name for city in refused}
+    added = [city.key for city in imported.cities if city.key not in names]
     document = {
-        "imported": [city.key for city in imported.cities],
+        "imported": added,
         "refused": [
-            {"name": city.name, "problems": [*city.problems]}
-            for city in imported.refused
+            {"name": city.name, "problems": [*city.problems]} for city in refused
         ],
     }
-    rows = [(city.key, "imported") for city in imported.cities]
-    rows += [(city.name, "; ".join(city.problems)) for city in imported.refused]
+    rows = [(key, "imported") for key in added]
+    rows += [(city.name, "; ".join(city.problems)) for city in refused]
     answer(as_json, document, make_table(("city", "result"), rows))
-    return MISSING if imported.refused else DONE
+    return MISSING if refused else DONE
 
 
 @cities.command(help="Write all cities as GeoJSON or CSV.")

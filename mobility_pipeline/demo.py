@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from filelock import FileLock
+from filelock import Timeout as FileLockTimeout
 from rich.console import Console
 from rich.table import Table
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.launch import open_instance
-from mobility_pipeline.errors import TransientError
+from mobility_pipeline.errors import PermanentError, TransientError, UsageError
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.adapters import make_lake, newest_day, open_registry
 from mobility_pipeline.sandbox.launch import Sandbox
@@ -75,10 +77,20 @@ def run_demo(*, keep_running: bool) -> int:
     Returns:
         Exit code of the request: 0 where every city-day landed.
     """
-    console = Console(width=_WIDTH)
     home = PROJECT / ".mobility" / "demo"
+    lock = FileLock(home.with_suffix(".lock"))
+    home.parent.mkdir(exist_ok=True)
+    try:
+        with lock.acquire(blocking=False):
+            return _run_in(home, keep_running=keep_running)
+    except FileLockTimeout:
+        raise UsageError("a demo is running already: stop it first") from None
+
+
+def _run_in(home: Path, *, keep_running: bool) -> int:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
+    console = Console(width=_WIDTH)
     # A shell that starts us in the background has children ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Sandbox.start(home / "sandbox") as sandbox:
@@ -131,7 +143,11 @@ def _mobility(
     done = subprocess.run(  # noqa: S603  # our own command line
         command, env=environment, stdout=subprocess.PIPE, check=False, text=True
     )
-    return done.returncode, json.loads(done.stdout)
+    document = json.loads(done.stdout or "{}")
+    if "error" in document or not document:
+        message = document.get("error", {}).get("message", "it ended without a word")
+        raise PermanentError(f"mobility {arguments[0]}: {message}")
+    return done.returncode, document
 
 
 def _city_days(lake: Lake, cities: Sequence[str], days: Sequence[date]) -> Table:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 from rich.console import Console
@@ -15,9 +15,10 @@ from rich.progress import (
 )
 
 from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.errors import LedgerError
 from mobility_pipeline.vendor.ledger import Ledger
 
-_REFRESH_S = 0.5
+_REFRESH_S = 2.0
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def show_progress(
 
         def watch() -> None:
             while not stop.wait(_REFRESH_S):
-                update()
+                with suppress(LedgerError):  # a picture of the work must not end it
+                    update()
 
         thread = Thread(target=watch, daemon=True)
         thread.start()
@@ -57,4 +59,5 @@ def show_progress(
         finally:
             stop.set()
             thread.join()
-            update()
+            with suppress(LedgerError):
+                update()

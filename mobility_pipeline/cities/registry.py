@@ -18,7 +18,12 @@ from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.geojson import city_to_feature, dump_geojson, parse_city
 from mobility_pipeline.cities.stores import list_paths, translated_errors
 from mobility_pipeline.cities.validation import admit, find_conflicts, find_problems
-from mobility_pipeline.errors import CityRefusedError, UnknownCityError
+from mobility_pipeline.errors import (
+    CityRefusedError,
+    StorageError,
+    StorageForbiddenError,
+    UnknownCityError,
+)
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -99,6 +104,29 @@ class Registry:
             self._write(city, "create")
         except AlreadyExistsError as error:
             raise CityRefusedError(city.key, ["key exists already"]) from error
+
+    def add_all(self, cities: Sequence[City]) -> tuple[RefusedCity, ...]:
+        """Add new cities that go with each other, as an import makes them.
+
+        Returns:
+            Those that could not be added, each with its problems; the others are stored.
+        """
+        existing = self.load()
+        taken = {*existing.by_key, *(refused.name for refused in existing.refused)}
+        admitted, conflicts = admit(
+            (city for city in cities if city.key not in taken),
+            tuple(existing.by_key.values()),
+        )
+        problems = {city.key: ["key exists already"] for city in cities} | conflicts
+        for city in admitted:
+            problems.pop(city.key)
+            try:
+                self._write(city, "create")
+            except AlreadyExistsError:
+                problems[city.key] = ["key exists already"]
+            except (StorageError, StorageForbiddenError) as error:
+                problems[city.key] = [f"could not be stored: {error}"]
+        return tuple(RefusedCity(key, tuple(texts)) for key, texts in problems.items())
 
     def edit(self, city: City) -> None:
         """Replace a city; its key and `legacy_prefix` are frozen.

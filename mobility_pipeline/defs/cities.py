@@ -11,7 +11,7 @@ _NAME = "city"
 
 @dg.sensor(
     name="sync_city_partitions_sensor",
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Adds a partition for each active city and removes those of retired ones.",
 )
@@ -22,6 +22,10 @@ def sync_city_partitions_sensor(
     known = cities.create().load()
     for refused in known.refused:
         context.log.error(f"city {refused.name}: {'; '.join(refused.problems)}")
+    if not known.by_key and not known.refused:
+        return dg.SkipReason(
+            "MOBILITY_CITIES holds no city: partitions stay as they are"
+        )
     new, gone = _differences(context.instance, known)
     requests = []
     if new:

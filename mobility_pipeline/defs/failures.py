@@ -5,7 +5,17 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from mobility_pipeline.errors import MobilityError, TransientError
+from mobility_pipeline.errors import (
+    MobilityError,
+    TransientError,
+    VendorJobStillOpenError,
+)
+
+OUTAGE_RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+"""For steps that talk to vendor and ledger: 20, 60 and 140 s bridge a short outage, on top
+of the retries of each call. Permanent errors, and a wait that took too long, opt out."""
 
 ERROR_TYPE = "error_type"
 """Name of the failure metadata that holds the error's class."""
@@ -20,7 +30,8 @@ def as_failures() -> Iterator[None]:
         raise dg.Failure(
             description=str(error),
             metadata={ERROR_TYPE: type(error).__name__},
-            allow_retries=isinstance(error, TransientError),
+            allow_retries=isinstance(error, TransientError)
+            and not isinstance(error, VendorJobStillOpenError),
         ) from error
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date, timedelta
 
 import dagster as dg
@@ -13,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from mobility_pipeline.cities.days import expected_city_days, first_days
 from mobility_pipeline.defs.landing import land_delivery, settle
 from mobility_pipeline.defs.vendor import collect_delivery, plan_vendor_jobs
+from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
@@ -39,6 +41,8 @@ def build_lake_asset(
         key_prefix="lake",
         group_name="lake",
         partitions_def=partitions,
+        # Cities and days that lie together become one run per day, not one per city-day.
+        backfill_policy=dg.BackfillPolicy.single_run(),
         description=(
             f"Veraset {feed.endpoint} {feed.schema_type}: one parquet set with manifest "
             "per city and UTC day, holding that city's pings only."
@@ -90,6 +94,8 @@ def build_daily_schedule(
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         values = settings.load()
         known = cities.create().load()
+        if not known.active:
+            raise UsageError("no active city at MOBILITY_CITIES: nothing is asked for")
         newest = newest_day(values, clock.now())
         first = first_days(known.active.values(), values.mobility_start_date)
         start = max(newest - timedelta(days=LOOK_BACK_DAYS), values.mobility_start_date)
@@ -103,7 +109,12 @@ def build_daily_schedule(
         if requests:
             yield from requests
         else:
-            yield dg.SkipReason(f"every active city has every day up to {newest}")
+            refusals = f"; {len(known.refused)} cities are refused" * bool(
+                known.refused
+            )
+            yield dg.SkipReason(
+                f"every active city has every day from {start} to {newest}{refusals}"
+            )
 
     return load_daily_city_days_schedule
 
@@ -117,7 +128,8 @@ def _requests(
 ) -> Iterator[dg.RunRequest]:
     """Yield one run request per 200 cities that lack a day."""
     wanted = expected_city_days(first, start, newest)
-    records = vendor.open_ledger().city_days(feed.name, start, newest)
+    with closing(vendor.open_ledger()) as ledger:
+        records = ledger.city_days(feed.name, start, newest)
     lacking = [
         city_day
         for city_day in wanted

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
+from contextlib import closing
 from typing import NoReturn
 
 import dagster as dg
@@ -30,7 +31,7 @@ _NAMED_AT_MOST = 20
     pool="landing",
     # A delivery that is there is landed before the next job is waited for.
     tags={"dagster/priority": "1"},
-    retry_policy=dg.RetryPolicy(max_retries=1, delay=1),
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=1, backoff=dg.Backoff.EXPONENTIAL),
     description="Splits one delivery and publishes it city-day by city-day.",
 )
 def land_delivery(
@@ -43,8 +44,7 @@ def land_delivery(
 ) -> list[CityDay]:
     """Land what the run waits for, if its job succeeded; returns city-days reported."""
     feed = find_run_feed(context)
-    with as_failures():
-        ledger = vendor.open_ledger()
+    with as_failures(), closing(vendor.open_ledger()) as ledger:
         job = ledger.job(job_ref)
         if job.state != JobState.SUCCESS:
             return []
@@ -76,8 +76,8 @@ def settle(
 ) -> Iterator[NoReturn]:
     """Report city-days landed by other runs, then fail if any asked for is missing."""
     feed = find_run_feed(context)
-    with as_failures():
-        records = vendor.open_ledger().records_of(feed.name, asked.city_days)
+    with as_failures(), closing(vendor.open_ledger()) as ledger:
+        records = ledger.records_of(feed.name, asked.city_days)
         missing = asked.find_missing(records)
         reported = {city_day for city_days in landed for city_day in city_days}
         present = asked.city_days - missing.keys()

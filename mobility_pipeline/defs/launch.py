@@ -14,7 +14,6 @@ from mobility_pipeline import errors
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.failures import describe_failure
 from mobility_pipeline.defs.lake import run_config
-from mobility_pipeline.defs.vendor import Asked
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import PROJECT
 from mobility_pipeline.vendor.ledger import Ledger
@@ -59,7 +58,7 @@ class RequestOutcome:
     missing: dict[CityDay, tuple[CityDayState, str]]
     """The rest, sorted, each with its reason and detail."""
     failures: tuple[str, ...]
-    """What steps other than the last said when they failed."""
+    """What steps said when they failed, apart from naming what is missing."""
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
@@ -86,7 +85,8 @@ def close_dead_runs(instance: dg.DagsterInstance) -> None:
         tags={_HOST_TAG: socket.gethostname()},
     )
     for run in instance.get_runs(filters=running):
-        if not _is_alive(int(run.tags[_PROCESS_TAG])):
+        # Tags can be copied to a run of the web UI, which has an origin; it is not ours.
+        if run.remote_job_origin is None and not _is_alive(int(run.tags[_PROCESS_TAG])):
             instance.report_run_failed(run, _CLOSED)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
@@ -146,18 +146,15 @@ def run_request(
     if f"{graph}.plan_vendor_jobs" in failed:
         raise RunFailedError(*failed[f"{graph}.plan_vendor_jobs"])
     asked = result.output_for_node(f"{graph}.plan_vendor_jobs", "asked")
-    failures = [
-        message for step, (_, message) in failed.items() if step != f"{graph}.settle"
-    ]
-    return _read_outcome(result.run_id, asked, ledger, feed, failures)
-
-
-def _read_outcome(
-    run_id: str, asked: Asked, ledger: Ledger, feed: Feed, failures: Sequence[str]
-) -> RequestOutcome:
     missing = asked.find_missing(ledger.records_of(feed.name, asked.city_days))
+    failures = [
+        message
+        for step, (_, message) in failed.items()
+        # What `settle` says is in `missing` already, unless it knows better.
+        if step != f"{graph}.settle" or not missing
+    ]
     return RequestOutcome(
-        run_id=run_id,
+        run_id=result.run_id,
         jobs=tuple(ledger.job(ref) for ref in asked.job_refs),
         landed=len(asked.city_days - asked.done - missing.keys()),
         skipped=len(asked.done),

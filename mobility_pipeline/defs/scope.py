@@ -45,6 +45,8 @@ def read_scope(
     start: str,
     end: str,
     now: datetime,
+    *,
+    is_typed: bool,
 ) -> Scope:
     """Check what is asked for.
 
@@ -55,33 +57,40 @@ def read_scope(
         start: first day, `YYYY-MM-DD`.
         end: last day, included.
         now: the present instant.
+        is_typed: the cities were chosen by a person just now, who is told of one that is
+            retired or invalid. Else they stand in a run's config, and the registry may
+            have changed since: one bad city must not take the other 199 down.
 
     Raises:
         UsageError: a day is malformed, reversed, too early or not yet available; a chosen
-            city is not there, retired or invalid.
+            city is not there, or is typed and retired or invalid.
     """
     first, last = parse_day(start, "from"), parse_day(end, "to")
     earliest = settings.mobility_start_date
     check_range(first, last, first=earliest, newest=newest_day(settings, now))
+    if is_typed:
+        _refuse_unusable(known, keys)
     return Scope(known, first, last, _choose_cities(known, keys, earliest))
 
 
 def _choose_cities(
     known: Cities, keys: Sequence[str], default_first: date
 ) -> dict[str, date]:
-    """Return the first expected day of each chosen city.
+    """Return the first expected day of each chosen city that is not retired.
 
-    Without a choice the refused cities count too: nothing can be asked for them, and
-    their days must show as missing.
+    Refused cities count too: nothing can be asked for them, and their days must show as
+    missing.
     """
     if not known.active:
         raise UsageError("no active city: add one by `mobility cities add FILE`")
-    if keys:
-        chosen = [known.find(key) for key in keys]
-        for city in chosen:
-            if not city.is_active:
-                raise UsageError(f"city {city.key} is retired: nothing is asked for it")
-        return first_days(chosen, default_first)
-    refused = (city.name for city in known.refused)
-    first = first_days(known.active.values(), default_first)
-    return first | dict.fromkeys(refused, default_first)
+    refused = {city.name for city in known.refused}
+    chosen = set(keys) or refused | known.active.keys()
+    valid = [known.find(key) for key in chosen - refused]
+    first = first_days((city for city in valid if city.is_active), default_first)
+    return first | dict.fromkeys(chosen & refused, default_first)
+
+
+def _refuse_unusable(known: Cities, keys: Sequence[str]) -> None:
+    for key in keys:
+        if not known.find(key).is_active:
+            raise UsageError(f"city {key} is retired: nothing is asked for it")

@@ -1,6 +1,7 @@
 """Ask the vendor: plan and submit vendor jobs for a run's city-days, and follow them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.failures import OUTAGE_RETRIES, as_failures
 from mobility_pipeline.defs.partitions import asked_since, read_target
 from mobility_pipeline.defs.scope import read_scope
 from mobility_pipeline.errors import UsageError
@@ -77,6 +78,7 @@ class Asked:
 
 @dg.op(
     out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)},
+    retry_policy=OUTAGE_RETRIES,
     description="Plans and submits vendor jobs for the city-days not yet asked for.",
 )
 def plan_vendor_jobs(
@@ -89,7 +91,7 @@ def plan_vendor_jobs(
 ) -> Iterator[Any]:
     """Ask for what the run lacks; yields each vendor job its city-days wait for."""
     feed = find_run_feed(context)
-    with as_failures():
+    with as_failures(), closing(vendor.open_ledger()) as ledger:
         values = settings.load()
         known = cities.create().load()
         for refused in known.refused:
@@ -98,12 +100,18 @@ def plan_vendor_jobs(
         if target is None:
             _check_asked(config)
             scope = read_scope(
-                values, known, config.cities, config.start, config.end, clock.now()
+                values,
+                known,
+                config.cities,
+                config.start,
+                config.end,
+                clock.now(),
+                is_typed=False,
             )
             own, whole = scope.expected, scope.requestable
         else:
             own, whole = target.own, target.whole
-        ledger = vendor.open_ledger()
+        values.bucket_of(feed.bucket_words)  # before anything is bought for it
         outcome = submission.request_city_days(
             ledger,
             vendor.create_client(),
@@ -143,6 +151,7 @@ def plan_vendor_jobs(
 
 @dg.op(
     pool="vendor",
+    retry_policy=OUTAGE_RETRIES,
     description="Waits until one vendor job has ended; the ledger keeps how.",
 )
 def collect_delivery(
@@ -158,9 +167,8 @@ def collect_delivery(
     still open at the deadline fails this step, so that a re-execution from failure, like
     the next run, waits on.
     """
-    with as_failures():
+    with as_failures(), closing(vendor.open_ledger()) as ledger:
         values = settings.load()
-        ledger = vendor.open_ledger()
         job = follow_job(
             ledger,
             vendor.create_client(),

@@ -2,12 +2,13 @@
 
 The manifest is the switch: parts under new names first, then the manifest in one PUT,
 then every other part goes. A crash at any point leaves the old day or the new one; the
-next publish of that city-day removes what the crash left. One city-day must not be
-published by two processes at once; the ledger sees to that.
+next publish of that city-day removes what the crash left. Two processes that publish the
+same vendor job's city-day at once write the same bytes under the same names; `receive.py`
+sees to it that an older job's rows are not published once the ledger has moved on.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -149,31 +150,31 @@ class Lake:
         return pa.concat_tables(tables)
 
 
-def publish_split(
-    lake: Lake, split: "SplitDate", job: "VendorJob"
-) -> Iterator[Published]:
-    """Publish one date city by city, so that the caller can record each.
+def publish_city(
+    lake: Lake, split: "SplitDate", city: str, job: "VendorJob"
+) -> Published:
+    """Publish one city's rows of a split date; an empty table as a day known empty.
 
     Args:
         lake: where the feed is kept.
-        split: every city to publish, empty ones too.
+        split: the date.
+        city: one of its tables.
         job: the vendor job it came from.
 
     Raises:
-        UsageError: the job was never submitted, or has no area for a city.
+        UsageError: the job was never submitted, or has no area for the city.
         ConfigurationError: another feed's city-day stands there.
-        StorageError: S3 failed; cities already yielded stay, run it again.
+        StorageError: S3 failed; run it again.
         StorageForbiddenError: no such bucket, or not allowed to write it.
     """
-    for city, table in split.tables.items():
-        yield lake.publish(
-            job.feed,
-            CityDay(city, split.date),
-            table,
-            _source(job, city),
-            cast_failures=split.cast_failures[city],
-            rejected=split.rejected,
-        )
+    return lake.publish(
+        job.feed,
+        CityDay(city, split.date),
+        split.tables[city],
+        _source(job, city),
+        cast_failures=split.cast_failures[city],
+        rejected=split.rejected,
+    )
 
 
 def _source(job: "VendorJob", city: str) -> Source:

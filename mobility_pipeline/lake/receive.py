@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import DeliveryRejectedError
-from mobility_pipeline.lake.publish import Lake, Published, publish_split
+from mobility_pipeline.lake.publish import Lake, Published, publish_city
 from mobility_pipeline.landing.delivery import Delivery, list_delivery
 from mobility_pipeline.landing.split import split_date
 from mobility_pipeline.vendor.ledger import Ledger
@@ -90,11 +90,24 @@ def _land_date(
     now: Callable[[], datetime],
 ) -> Iterator[Published]:
     split = split_date(deliveries, delivery, day, job.feed, job.areas, cities)
-    for published in publish_split(lake, split, job):
-        manifest = published.manifest
-        state = CityDayState(manifest.state)
-        ledger.settle(job.ref, {manifest.city_day: (state, "")}, now())
+    for city in split.tables:
+        city_day = CityDay(city, day)
+        # Splitting took a while: another run may have landed it, or a newer job may.
+        if not _is_waiting(ledger, job, city_day):
+            continue
+        published = publish_city(lake, split, city, job)
+        state = CityDayState(published.manifest.state)
+        ledger.settle(job.ref, {city_day: (state, "")}, now())
         yield published
+
+
+def _is_waiting(ledger: Ledger, job: VendorJob, city_day: CityDay) -> bool:
+    record = ledger.records_of(job.feed, [city_day]).get(city_day)
+    return (
+        record is not None
+        and record.state is CityDayState.REQUESTED
+        and record.job_ref == job.ref
+    )
 
 
 def _settle_date(

@@ -4,6 +4,7 @@ The vendor names an area either by the id that was sent or by its place in the r
 `geo_radius_<i>` or `geo_json_<i>`; both forms occur in one delivery.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 NO_AREA = "no_area"
 """Why a row is rejected: its `poi_ids` is null, empty or only nulls and blanks."""
 
+_AREA_LIKE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_DEVICE_LIKE = re.compile(r"[0-9a-fA-F-]{32,}")
 _NAMED_AT_MOST = 5
 
 
@@ -94,11 +97,18 @@ def _resolve(names: pa.Array, areas: "Sequence[Area]", day: date) -> "Rows":
         )
         raise UnknownAreaError(
             f"the delivery of {day} names areas that its vendor job did not ask for: "
-            f"{', '.join(unknown[:_NAMED_AT_MOST])}{more}; nothing of {day} is "
+            f"{', '.join(map(_quote, unknown[:_NAMED_AT_MOST]))}{more}; nothing of {day} is "
             "published, ask the vendor what they are"
         )
     codes = np.array([code_by_name[name] for name in distinct], dtype=np.int64)
     return codes[encoded.indices.to_numpy()]
+
+
+def _quote(name: str) -> str:
+    """Return an id as a message may show it: a shifted column could hold devices."""
+    if _AREA_LIKE.fullmatch(name) and not _DEVICE_LIKE.fullmatch(name):
+        return name
+    return f"a value of {len(name)} characters that is no area id"
 
 
 def _to_lists(

@@ -13,13 +13,23 @@ from botocore.credentials import (
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from mobility_pipeline.errors import StorageForbiddenError
+from mobility_pipeline.errors import StorageError, StorageForbiddenError
 from mobility_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_REFUSALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        "ValidationError",
+    }
+)
 _MAX_RENEWALS = 3
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -74,7 +84,18 @@ def _assume_role(
     ambient: boto3.Session, role_arn: str, settings: Settings
 ) -> dict[str, str]:
     """Return new credentials; botocore's own fetcher would give its cached ones again."""
-    sts = ambient.client("sts", endpoint_url=settings.aws_endpoint_url)
+    sts = ambient.client(
+        "sts",
+        endpoint_url=settings.aws_endpoint_url,
+        config=Config(
+            connect_timeout=10,
+            read_timeout=30,
+            retries={
+                "mode": "standard",
+                "total_max_attempts": settings.aws_max_attempts,
+            },
+        ),
+    )
     try:
         answer = sts.assume_role(
             RoleArn=role_arn,
@@ -83,6 +104,10 @@ def _assume_role(
         )["Credentials"]
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code")
+        if code not in _REFUSALS:
+            raise StorageError(
+                f"role {role_arn} could not be assumed just now ({code}); run it again"
+            ) from error
         raise StorageForbiddenError(
             f"role {role_arn} is not given to us ({code}): check VERASET_ROLE_ARN and "
             "LAKE_ROLE_ARN, the keys in AWS_*, and the role's trust policy"

@@ -160,6 +160,20 @@ def test_add_names_every_problem(registry: Registry) -> None:
     assert not registry.load().by_key
 
 
+def test_add_all_stores_what_goes_together_and_names_the_rest(
+    registry: Registry,
+) -> None:
+    """Of a new city, one that exists and one below it, the first is added."""
+    parent = make_city("chile/santiago")
+    registry.add(parent)
+    below = make_city(RENCA, make_square(size=0.2))
+    new = make_city("chile/arica", make_square(size=0.3))
+    refused = registry.add_all([parent, below, new])
+    assert sorted(city.name for city in refused) == [parent.key, below.key]
+    assert all(city.problems for city in refused)
+    assert set(registry.load().by_key) == {parent.key, new.key}
+
+
 def test_add_twice_is_refused(store: "ObjectStore", registry: Registry) -> None:
     """A key is taken by a city, and by a file that is refused."""
     registry.add(make_city())

@@ -102,3 +102,15 @@ def test_doctor_names_each_thing_that_is_broken(
     assert broken == {"vendor API key", "vendor role", "bucket of pings_full"}
     assert "Traceback" not in answer.stderr
     assert "sandbox-key" not in answer.stdout
+
+
+def test_file_that_cannot_be_written_is_one_line(
+    make_workplace: Callable[[dict[str, str]], Workplace],
+) -> None:
+    """A path that does not exist is the user's mistake, not a traceback."""
+    place = make_workplace({})
+    path = str(place.home / "nowhere" / "gaps.csv")
+    span = ("--from", "2025-01-01", "--to", "2025-01-31")
+    answer = place.run("gaps", *span, "--csv", path, "--json")
+    assert answer.code == 2
+    assert path in answer.document["error"]["message"]

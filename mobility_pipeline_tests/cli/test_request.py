@@ -350,3 +350,15 @@ def test_refresh_that_fails_keeps_the_older_day_and_says_so(
         "gaps": [],
         "complete": sorted(CITIES),
     }
+
+
+def test_lake_that_lost_its_days_is_not_reported_as_success(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """Where the ledger is wrong, the run fails, and so does the request."""
+    workplace.request(newest, newest)
+    sandbox.empty_lake()
+    elsewhere = str(workplace.home / "other-dagster")
+    answer = workplace.request(newest, newest, DAGSTER_HOME=elsewhere)
+    assert answer.code == 1
+    assert "gone from the lake" in answer.stderr

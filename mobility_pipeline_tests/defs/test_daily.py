@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.errors import ScheduleExecutionError
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.definitions import build_defs
@@ -151,4 +152,18 @@ def test_sensor_keeps_partitions_equal_to_active_cities(place: Workplace) -> Non
         (removed,) = _evaluate_sensor(instance).dynamic_partitions_requests
         assert list(removed.partition_keys) == ["gone/city"]
         instance.delete_dynamic_partition("city", "gone/city")
+        assert isinstance(_evaluate_sensor(instance), dg.SkipReason)
+
+
+def test_empty_registry_is_an_error_and_no_reason_to_drop_partitions(
+    place: Workplace,
+) -> None:
+    """A mistyped MOBILITY_CITIES neither reads as complete nor wipes the grid."""
+    for key in CITIES:
+        (place.cities / f"{key}.geojson").unlink()
+    with pytest.raises(ScheduleExecutionError) as caught:
+        _tick()
+    assert "no active city" in str(caught.value.__cause__)
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("city", list(CITIES))
         assert isinstance(_evaluate_sensor(instance), dg.SkipReason)

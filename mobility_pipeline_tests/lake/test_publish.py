@@ -18,7 +18,7 @@ from mobility_pipeline.errors import (
     UsageError,
 )
 from mobility_pipeline.lake.manifest import Manifest
-from mobility_pipeline.lake.publish import Lake, publish_split
+from mobility_pipeline.lake.publish import Lake, publish_city
 from mobility_pipeline.landing.split import SplitDate
 from mobility_pipeline.vendor.records import JobState, VendorJob
 from mobility_pipeline_tests.lake.tables import (
@@ -360,13 +360,11 @@ SPLIT = SplitDate(
 
 
 def test_a_split_date_is_published_city_by_city(lake: Lake) -> None:
-    """Each city is yielded as soon as it stands, with its own area as source."""
-    publishing = publish_split(lake, SPLIT, _job("job-1"))
-    first = next(publishing).manifest
+    """Each city stands on its own, with its own area as source."""
+    first = publish_city(lake, SPLIT, MARS.city, _job("job-1")).manifest
     assert (first.city, first.state) == (MARS.city, "empty")
     assert lake.read_manifest(DAY) is None
-    (second,) = [*publishing]
-    manifest = second.manifest
+    manifest = publish_city(lake, SPLIT, MOON.city, _job("job-1")).manifest
     assert manifest == lake.read_manifest(DAY)
     assert manifest.source.model_dump() == {
         "job_id": "job-1",
@@ -380,14 +378,14 @@ def test_a_split_date_is_published_city_by_city(lake: Lake) -> None:
 def test_a_job_that_was_never_sent_delivers_nothing(lake: Lake) -> None:
     """A city-day always names the vendor job it came from."""
     with pytest.raises(UsageError, match="unsent vendor job 1"):
-        next(publish_split(lake, SPLIT, _job(None)))
+        publish_city(lake, SPLIT, MOON.city, _job(None))
 
 
 def test_a_city_the_job_did_not_ask_for_is_refused(lake: Lake) -> None:
     """A city-day always names the area it was bought for."""
     split = SplitDate(date(2024, 5, 1), {"x/y": OLD}, 2, {}, {"x/y": 0})
     with pytest.raises(UsageError, match="x/y"):
-        next(publish_split(lake, split, _job("job-1")))
+        publish_city(lake, split, "x/y", _job("job-1"))
 
 
 def _glob(s3: "S3Client", bucket: str) -> pa.Table:
