@@ -29,8 +29,10 @@ check: .venv/ready
 	  $(BIN)/dagster definitions validate -m mobility_pipeline.definitions
 
 dev: .venv/ready
-	@mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml
-	DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml
+	@test -n "$$DAGSTER_HOME" || \
+	  { mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml; }
+	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}" \
+	  $(BIN)/dagster dev -w workspace.yaml
 
 .venv/ready: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null; then \

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -30,31 +30,21 @@ from mobility_pipeline.cli_output import (
     span,
     warn_refused,
 )
-from mobility_pipeline.defs.cities import sync_city_partitions
-from mobility_pipeline.defs.launch import (
-    RequestOutcome,
-    RunFailedError,
-    close_dead_runs,
-    open_instance,
-    run_request,
-)
 from mobility_pipeline.defs.scope import Scope, read_scope
-from mobility_pipeline.demo import run_demo
-from mobility_pipeline.errors import (
-    MobilityError,
-    UsageError,
-    VendorAuthenticationError,
-)
+from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.lake.coverage import find_gaps
 from mobility_pipeline.lake.gap_report import write_gap_csv
 from mobility_pipeline.progress import show_progress
-from mobility_pipeline.resources.adapters import make_limits, open_registry
+from mobility_pipeline.resources.clients import make_limits, open_registry
 from mobility_pipeline.resources.doctor import examine
 from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.planner import surplus
 from mobility_pipeline.vendor.submission import preview_jobs, quota_left
+
+if TYPE_CHECKING:
+    from mobility_pipeline.defs.launch import RequestOutcome
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 from_option = click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
@@ -114,13 +104,9 @@ def main() -> NoReturn:
         code = app.main(standalone_mode=False) or DONE
     except click.ClickException as error:
         code = complain("UsageError", error.format_message(), WRONG)
-    except RunFailedError as error:
+    except MobilityError as error:
         code = WRONG if error.is_users_mistake else MISSING
         code = complain(error.error_type, str(error), code)
-    except MobilityError as error:
-        is_mistake = isinstance(error, UsageError | VendorAuthenticationError)
-        code = WRONG if is_mistake else MISSING
-        code = complain(type(error).__name__, str(error), code)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         code = complain(type(error).__name__, what, WRONG)
@@ -141,6 +127,8 @@ def app() -> None:
 @click.option("--ui/--no-ui", default=True, help="Keep the Dagster UI running.")
 def demo(ui: bool) -> int:
     """Run the demo."""
+    from mobility_pipeline.demo import run_demo  # no other verb starts servers
+
     return run_demo(keep_running=ui)
 
 
@@ -204,6 +192,10 @@ def request(asked: Request, as_json: bool) -> int:
     """Request city-days and wait for them."""
     asked.settings.require_api_key()
     asked.settings.bucket_of(asked.feed.bucket_words)
+    if not asked.scope.expected:
+        STDERR.print(
+            "no city-day is expected in that range: see first_date of the city"
+        )
     outcome = _run(asked)
     for line in outcome.failures:
         STDERR.print(line, style="red", markup=False, soft_wrap=True)
@@ -291,15 +283,18 @@ app.add_command(cities)
 app.add_command(jobs)
 
 
-def _run(asked: Request) -> RequestOutcome:
-    from mobility_pipeline.definitions import defs  # reads settings when imported
+def _run(asked: Request) -> "RequestOutcome":
+    # Dagster takes seconds to load, and the definitions read settings when imported.
+    from mobility_pipeline.definitions import defs
+    from mobility_pipeline.defs import launch
+    from mobility_pipeline.defs.cities import sync_city_partitions
 
     scope = asked.scope
-    with open_instance(asked.settings.dagster_home) as instance:
-        close_dead_runs(instance)
+    with launch.open_instance(asked.settings.dagster_home) as instance:
+        launch.close_dead_runs(instance)
         sync_city_partitions(instance, scope.known)
         with show_progress(STDERR, asked.ledger, asked.feed.name, scope.expected):
-            return run_request(
+            return launch.run_request(
                 defs.resolve_job_def("request_city_days_job"),
                 instance,
                 asked.ledger,

@@ -19,7 +19,7 @@ from mobility_pipeline.cli_output import (
     warn_refused,
 )
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.resources.adapters import open_registry
+from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import load_settings
 
 _json_option = click.option(

@@ -15,6 +15,8 @@ from mobility_pipeline.vendor.records import VendorJob
 DONE, MISSING, WRONG, STOPPED = 0, 1, 2, 130
 """Exit codes; 130 is what shells use for a command that was interrupted."""
 
+_FILE_WIDTH = 160
+
 STDERR = Console(stderr=True, highlight=False)
 
 
@@ -23,7 +25,8 @@ def answer(as_json: bool, document: Any, table: Table) -> None:
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
     else:
-        Console().print(table)
+        # Where nobody looks at a terminal, keys and job ids stay whole.
+        Console(width=None if sys.stdout.isatty() else _FILE_WIDTH).print(table)
 
 
 def complain(error_type: str, message: str, code: int) -> int:

@@ -26,7 +26,11 @@ from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.launch import open_instance
 from mobility_pipeline.errors import PermanentError, TransientError, UsageError
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.adapters import make_lake, newest_day, open_registry
+from mobility_pipeline.resources.clients import (
+    make_lake,
+    newest_day,
+    open_registry,
+)
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline.settings import (
@@ -107,11 +111,13 @@ def _run_in(home: Path, *, keep_running: bool) -> int:
             console.print("[bold]cities → one vendor job → city-days in the lake")
             code = _load_and_show(console, settings, environment, sandbox)
             dagster.wait_until_up()
-            address = f"{dagster.url}/assets/lake/{_FEED}?view=partitions"
-            console.print(f"Dagster UI: {address}", soft_wrap=True)
             if keep_running:
+                address = f"{dagster.url}/assets/lake/{_FEED}?view=partitions"
+                console.print(f"Dagster UI: {address}", soft_wrap=True)
                 console.print("Ctrl-C stops everything.")
                 signal.pause()
+            else:
+                console.print("The Dagster UI came up and is stopped now (UI=0).")
     return code
 
 

@@ -10,6 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 class MobilityError(Exception):
     """Base of every deliberate error; never raised itself."""
 
+    is_users_mistake = False
+    """Whether the command line answers it as wrong usage or configuration."""
+
+    @property
+    def error_type(self) -> str:
+        """The error's type, as the command line answers it."""
+        return type(self).__name__
+
 
 class TransientError(MobilityError):
     """The same call may succeed later."""
@@ -21,6 +29,8 @@ class PermanentError(MobilityError):
 
 class UsageError(PermanentError):
     """The user asked for something that cannot be: exit code 2, one line, no traceback."""
+
+    is_users_mistake = True
 
 
 class ConfigurationError(UsageError):
@@ -81,6 +91,12 @@ class VendorPermanentError(PermanentError):
 class VendorAuthenticationError(VendorPermanentError):
     """The API key is missing, wrong or not allowed to do this (401, 403)."""
 
+    is_users_mistake = True
+
+
+class VendorJobUnknownError(VendorPermanentError):
+    """The vendor does not know a vendor job (404): it will never finish."""
+
 
 class AreasRefusedError(VendorPermanentError):
     """The vendor refused a request for some of its areas only; the others may go on.
@@ -124,6 +140,8 @@ class StorageError(TransientError):
 
 class StorageForbiddenError(PermanentError):
     """S3 or STS refused: no such bucket, or the role may not read or write it."""
+
+    is_users_mistake = True
 
 
 class ManifestError(PermanentError):

@@ -11,7 +11,7 @@ _NAME = "city"
 
 @dg.sensor(
     name="sync_city_partitions_sensor",
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Adds a partition for each active city and removes those of retired ones.",
 )

@@ -11,27 +11,34 @@ from mobility_pipeline.errors import (
     VendorJobStillOpenError,
 )
 
-OUTAGE_RETRIES = dg.RetryPolicy(
-    max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
-"""For steps that talk to vendor and ledger: 20, 60 and 140 s bridge a short outage, on top
-of the retries of each call. Permanent errors, and a wait that took too long, opt out."""
+_RETRIES = 3
+"""Of a step whose error is transient: after 1, 2 and 4 times its wait, on top of the
+retries of each call. A `RetryPolicy` would also retry after Ctrl-C."""
 
 ERROR_TYPE = "error_type"
 """Name of the failure metadata that holds the error's class."""
 
 
 @contextmanager
-def as_failures() -> Iterator[None]:
-    """Turn a deliberate error into a failure that Dagster retries only if it is transient."""
+def as_failures(context: dg.OpExecutionContext, retry_s: float) -> Iterator[None]:
+    """Retry the step on a transient error; turn every other deliberate one into a failure.
+
+    A wait for a vendor job that took too long is not repeated: the next run waits on.
+    """
     try:
         yield
     except MobilityError as error:
+        is_worth_it = isinstance(error, TransientError) and not isinstance(
+            error, VendorJobStillOpenError
+        )
+        if is_worth_it and context.retry_number < _RETRIES:
+            context.log.warning(f"will be tried again: {error}")
+            wait_s = retry_s * 2**context.retry_number
+            raise dg.RetryRequested(_RETRIES, wait_s) from error
         raise dg.Failure(
             description=str(error),
             metadata={ERROR_TYPE: type(error).__name__},
-            allow_retries=isinstance(error, TransientError)
-            and not isinstance(error, VendorJobStillOpenError),
+            allow_retries=False,
         ) from error
 
 

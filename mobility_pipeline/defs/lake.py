@@ -20,8 +20,8 @@ from mobility_pipeline.resources.adapters import (
     ClockResource,
     SettingsResource,
     VendorResource,
-    newest_day,
 )
+from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 

@@ -23,6 +23,9 @@ from mobility_pipeline.resources.adapters import (
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.records import CityDayState, JobState
 
+_STORAGE_S = 1
+"""Wait before a landing is tried again; then twice that."""
+
 _NAMED_AT_MOST = 20
 """City-days named in a failure's message; the ledger and `mobility gaps` know all."""
 
@@ -31,7 +34,6 @@ _NAMED_AT_MOST = 20
     pool="landing",
     # A delivery that is there is landed before the next job is waited for.
     tags={"dagster/priority": "1"},
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=1, backoff=dg.Backoff.EXPONENTIAL),
     description="Splits one delivery and publishes it city-day by city-day.",
 )
 def land_delivery(
@@ -44,7 +46,7 @@ def land_delivery(
 ) -> list[CityDay]:
     """Land what the run waits for, if its job succeeded; returns city-days reported."""
     feed = find_run_feed(context)
-    with as_failures(), closing(vendor.open_ledger()) as ledger:
+    with as_failures(context, _STORAGE_S), closing(vendor.open_ledger()) as ledger:
         job = ledger.job(job_ref)
         if job.state != JobState.SUCCESS:
             return []
@@ -76,7 +78,7 @@ def settle(
 ) -> Iterator[NoReturn]:
     """Report city-days landed by other runs, then fail if any asked for is missing."""
     feed = find_run_feed(context)
-    with as_failures(), closing(vendor.open_ledger()) as ledger:
+    with as_failures(context, _STORAGE_S), closing(vendor.open_ledger()) as ledger:
         records = ledger.records_of(feed.name, asked.city_days)
         missing = asked.find_missing(records)
         reported = {city_day for city_days in landed for city_day in city_days}
@@ -84,7 +86,10 @@ def settle(
         unreported = _unreported(context, feed, asked, present) - reported
         if unreported:
             missing |= _report_stored(context, feed, lake.create(feed), unreported)
-        context.log.info(f"{len(reported)} city-days landed, {len(missing)} missing")
+        context.log.info(
+            f"{len(reported)} city-days landed by this run, "
+            f"{len(present - reported)} landed before, {len(missing)} missing"
+        )
         if missing:
             raise _missing_error(feed, missing)
     # Yielding no output keeps Dagster from marking more than was reported.

@@ -29,19 +29,18 @@ _CLOSED = (
 
 
 class RunFailedError(errors.PermanentError):
-    """A run ended before it had planned; holds the class of what was raised.
-
-    Attributes:
-        error_type: class name, in `errors.py` where the error was deliberate.
-        is_users_mistake: wrong usage or configuration, a refused API key included.
-    """
+    """A run ended before it had planned; answers as the error that ended it."""
 
     def __init__(self, error_type: str, message: str) -> None:
-        self.error_type = error_type
-        kind = getattr(errors, error_type, Exception)
-        mistakes = (errors.UsageError, errors.VendorAuthenticationError)
-        self.is_users_mistake = issubclass(kind, mistakes)
+        self._error_type = error_type
+        kind = getattr(errors, error_type, errors.MobilityError)
+        self.is_users_mistake = kind.is_users_mistake
         super().__init__(message)
+
+    @property
+    def error_type(self) -> str:
+        """The class of what was raised, in `errors.py` where it was deliberate."""
+        return self._error_type
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mobility_pipeline.cities.days import (
 )
 from mobility_pipeline.cities.registry import Cities
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.resources.adapters import newest_day
+from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.settings import Settings
 
 

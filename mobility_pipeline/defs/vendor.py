@@ -10,22 +10,26 @@ import dagster as dg
 from pydantic import Field
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.defs.failures import OUTAGE_RETRIES, as_failures
+from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import asked_since, read_target
 from mobility_pipeline.defs.scope import read_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
+    LakeResource,
     SettingsResource,
     VendorResource,
-    make_limits,
 )
+from mobility_pipeline.resources.clients import make_limits
 from mobility_pipeline.schemas.feeds import FEEDS, Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor import submission
 from mobility_pipeline.vendor.polling import follow_job
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
+
+OUTAGE_S = 20
+"""Wait before a step that talks to vendor and ledger is tried again; then twice that."""
 
 
 class CityDaysConfig(dg.Config):
@@ -78,7 +82,6 @@ class Asked:
 
 @dg.op(
     out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)},
-    retry_policy=OUTAGE_RETRIES,
     description="Plans and submits vendor jobs for the city-days not yet asked for.",
 )
 def plan_vendor_jobs(
@@ -86,12 +89,13 @@ def plan_vendor_jobs(
     config: CityDaysConfig,
     cities: CitiesResource,
     vendor: VendorResource,
+    lake: LakeResource,
     settings: SettingsResource,
     clock: ClockResource,
 ) -> Iterator[Any]:
     """Ask for what the run lacks; yields each vendor job its city-days wait for."""
     feed = find_run_feed(context)
-    with as_failures(), closing(vendor.open_ledger()) as ledger:
+    with as_failures(context, OUTAGE_S), closing(vendor.open_ledger()) as ledger:
         values = settings.load()
         known = cities.create().load()
         for refused in known.refused:
@@ -111,7 +115,7 @@ def plan_vendor_jobs(
             own, whole = scope.expected, scope.requestable
         else:
             own, whole = target.own, target.whole
-        values.bucket_of(feed.bucket_words)  # before anything is bought for it
+        lake.create(feed).require_access()  # before anything is bought for it
         outcome = submission.request_city_days(
             ledger,
             vendor.create_client(),
@@ -151,7 +155,6 @@ def plan_vendor_jobs(
 
 @dg.op(
     pool="vendor",
-    retry_policy=OUTAGE_RETRIES,
     description="Waits until one vendor job has ended; the ledger keeps how.",
 )
 def collect_delivery(
@@ -167,7 +170,7 @@ def collect_delivery(
     still open at the deadline fails this step, so that a re-execution from failure, like
     the next run, waits on.
     """
-    with as_failures(), closing(vendor.open_ledger()) as ledger:
+    with as_failures(context, OUTAGE_S), closing(vendor.open_ledger()) as ledger:
         values = settings.load()
         job = follow_job(
             ledger,
@@ -186,7 +189,7 @@ def collect_delivery(
 
 
 def _not_sent(
-    outcome: submission.Asked,
+    outcome: submission.Submitted,
 ) -> dict[CityDay, tuple[CityDayState, str]]:
     deferred = (CityDayState.DEFERRED_QUOTA, "the quota of vendor jobs is used up")
     return {**outcome.refused, **dict.fromkeys(outcome.deferred, deferred)}

@@ -22,6 +22,7 @@ from mobility_pipeline.lake.manifest import Manifest, ManifestFile, Source
 from mobility_pipeline.lake.parts import MAX_PART_BYTES, Part, encode_parts
 from mobility_pipeline.lake.paths import MANIFEST_NAME
 from mobility_pipeline.lake.store import CityDayStore
+from mobility_pipeline.landing.storage import storage_errors
 from mobility_pipeline.schemas.pings import PING_SCHEMAS
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ class Lake:
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
+
+    def require_access(self) -> None:
+        """Look into the bucket, before something is bought that should go there.
+
+        Raises:
+            StorageForbiddenError: no such bucket, or not allowed to list it.
+            StorageError: S3 failed after its own retries.
+        """
+        with storage_errors(f"looking into the lake's bucket {self._bucket}"):
+            self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
 
     def uri(self, city_day: CityDay) -> str:
         """Return the `s3://` address of a city-day's folder."""

@@ -1,14 +1,14 @@
 """Try everything the pipeline depends on, and say what to do about what fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mobility_pipeline.errors import ConfigurationError, MobilityError
-from mobility_pipeline.resources.adapters import make_vendor_client, open_registry
 from mobility_pipeline.resources.aws import make_s3_client
+from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.schemas.feeds import Feed, resolve_feeds
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -32,6 +32,7 @@ def examine(settings: Settings) -> list[Diagnosis]:
     trials: list[tuple[str, Callable[[], str]]] = [
         ("cities", lambda: _try_cities(settings)),
         ("ledger", lambda: _try_ledger(settings)),
+        ("buckets of feeds", lambda: _try_buckets_apart(settings, feeds)),
         ("vendor API key", lambda: _try_vendor(settings)),
         ("vendor role", lambda: _try_role(settings, settings.veraset_role_arn)),
     ]
@@ -57,7 +58,16 @@ def _try_cities(settings: Settings) -> str:
     if known.refused:
         named = "; ".join(f"{c.name}: {', '.join(c.problems)}" for c in known.refused)
         raise ConfigurationError(f"{len(known.refused)} cities are refused: {named}")
+    if not known.active:
+        raise ConfigurationError(
+            "no active city: add one by `mobility cities add FILE`"
+        )
     return f"{len(known.active)} active cities"
+
+
+def _try_buckets_apart(settings: Settings, feeds: Sequence[Feed]) -> str:
+    settings.check_buckets([feed.bucket_words for feed in feeds])
+    return f"{len(feeds)} feeds, each with its own"
 
 
 def _try_ledger(settings: Settings) -> str:

@@ -45,7 +45,7 @@ Parsed = TypeVar("Parsed")
 _NAMES = TypeAdapter(list[str])
 _CONFIGS = TypeAdapter(dict[str, _Options])
 
-_HINTS = {
+MISSING_ENDPOINTS: Mapping[str, str] = {
     "movement/job/trips": (
         "does not exist at the vendor: trips are movement/job/pings with TRIPS among its "
         "enabled_schemas (feed pings_trips)"
@@ -53,6 +53,8 @@ _HINTS = {
     "work/job/cohort_by_device": "does not exist at the vendor: remove it",
     "user/info": "does not exist at the vendor: remove it",
 }
+"""Endpoints users' old configuration names, though the vendor never had them: what to
+say of each."""
 
 
 def resolve_feeds(endpoints: str, configs: str) -> tuple[Feed, ...]:
@@ -91,8 +93,8 @@ def find_feed(name: str, enabled: Sequence[Feed]) -> Feed:
             return feed
     choices = ", ".join(feed.name for feed in enabled)
     endpoint = name.strip().strip("/").removeprefix("v1/")
-    if endpoint in _HINTS:
-        raise UsageError(f"{endpoint} {_HINTS[endpoint]}")
+    if endpoint in MISSING_ENDPOINTS:
+        raise UsageError(f"{endpoint} {MISSING_ENDPOINTS[endpoint]}")
     if name in FEEDS:
         raise UsageError(
             f"feed {name} is not enabled: add {FEEDS[name].schema_type} to enabled_schemas "
@@ -131,8 +133,10 @@ def _normalise(endpoint: str) -> str:
 
 
 def _find_feed(endpoint: str, schema: str) -> Feed:
-    if endpoint in _HINTS:
-        raise ConfigurationError(f"DAILY_SYNC_ENDPOINTS: {endpoint} {_HINTS[endpoint]}")
+    if endpoint in MISSING_ENDPOINTS:
+        raise ConfigurationError(
+            f"DAILY_SYNC_ENDPOINTS: {endpoint} {MISSING_ENDPOINTS[endpoint]}"
+        )
     for feed in FEEDS.values():
         if (feed.endpoint, feed.schema_type) == (endpoint, schema):
             return feed

@@ -77,6 +77,34 @@ def test_jobs_are_listed_shown_and_cancelled(
     assert workplace.run("jobs", "show", "nothing", "--json").code == 2
 
 
+def test_job_that_succeeded_cannot_be_cancelled_any_more(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """Its delivery is paid for: the ledger keeps it, and the answer says so."""
+    sandbox.set_vendor_faults(never_finish=True)
+    workplace.request(newest, newest, VERASET_POLL_TIMEOUT_MINUTES="0.001")
+    sandbox.set_vendor_faults(never_finish=False)
+    (job,) = sandbox.jobs()
+    while job["status"] != "SUCCESS":
+        (job,) = sandbox.jobs()
+    answer = workplace.run("jobs", "cancel", job["id"], "--json").document
+    assert answer["state"] == "SUCCESS"
+    assert "not cancelled" in answer["note"]
+
+
+def test_job_the_vendor_forgot_is_closed_by_cancelling(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """The vendor has nothing to cancel, but the city-days are free again."""
+    sandbox.set_vendor_faults(never_finish=True)
+    workplace.request(newest, newest, VERASET_POLL_TIMEOUT_MINUTES="0.001")
+    (job,) = sandbox.jobs()
+    sandbox.reset()
+    answer = workplace.run("jobs", "cancel", job["id"], "--json").document
+    assert answer["state"] == "FAILED"
+    assert "no longer knows" in answer["note"]
+
+
 def test_doctor_is_content_with_the_sandbox(
     sandbox: Sandbox, workplace: Workplace
 ) -> None:

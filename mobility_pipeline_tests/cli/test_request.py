@@ -326,12 +326,23 @@ def test_job_that_does_not_finish_in_time_stays_open_for_the_next_request(
 def test_refused_role_is_one_clear_error(
     sandbox: Sandbox, workplace: Workplace, newest: date
 ) -> None:
-    """AccessDenied for the role names the role's variable and is no traceback."""
+    """AccessDenied for the role names the role's variable, before anything is bought."""
     sandbox.set_s3_faults(deny_assume_role=True)
     answer = workplace.request(newest, newest)
-    assert answer.code == 1
-    assert "VERASET_ROLE_ARN" in answer.stderr
+    assert answer.code == 2
+    assert "VERASET_ROLE_ARN" in answer.document["error"]["message"]
     assert "Traceback" not in answer.stderr
+    assert sandbox.jobs() == []
+
+
+def test_bucket_that_does_not_exist_is_found_before_anything_is_bought(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """A typing error in S3_BUCKET costs no vendor job."""
+    answer = workplace.request(newest, newest, S3_BUCKET="no-such-bucket")
+    assert answer.code == 2
+    assert "no-such-bucket" in answer.document["error"]["message"]
+    assert sandbox.jobs() == []
 
 
 def test_refresh_that_fails_keeps_the_older_day_and_says_so(

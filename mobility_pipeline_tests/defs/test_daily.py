@@ -17,8 +17,8 @@ from mobility_pipeline.resources.adapters import (
     ClockResource,
     SettingsResource,
     VendorResource,
-    open_registry,
 )
+from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline.settings import load_settings
 from mobility_pipeline.vendor.ledger import open_ledger

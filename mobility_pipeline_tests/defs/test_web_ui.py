@@ -64,7 +64,7 @@ def test_backfill_of_scattered_cities_and_days_is_one_vendor_job(
     _add_city(workplace, "gabon/between", 12.0)
     days = [newest - timedelta(days=offset) for offset in range(3)]
     chosen = [f"{key}|{day}" for key in keys for day in days]
-    backfill_id = wait_until(lambda: _try_backfill(web_ui, chosen))
+    backfill_id = wait_until(lambda: _try_backfill(web_ui, chosen), timeout_s=120)
     wait_until(
         lambda: web_ui.backfill(backfill_id)["status"] != "REQUESTED", timeout_s=240
     )
