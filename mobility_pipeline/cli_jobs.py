@@ -6,10 +6,11 @@ import click
 
 from mobility_pipeline.cli_output import DONE, answer, job_document, make_table
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.resources.adapters import make_vendor_client
+from mobility_pipeline.resources.clients import make_vendor_client
 from mobility_pipeline.settings import load_settings
+from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
-from mobility_pipeline.vendor.records import CityDayState, JobState, VendorJob
+from mobility_pipeline.vendor.records import VendorJob
 
 _HISTORY_DAYS = 90
 _json_option = click.option(
@@ -56,21 +57,20 @@ def show(job_id: str, as_json: bool) -> int:
 @click.argument("job_id")
 @_json_option
 def cancel(job_id: str, as_json: bool) -> int:
-    """Cancel one vendor job, at the vendor and in the ledger."""
+    """Cancel one vendor job, at the vendor and in the ledger; say what became of it."""
     settings = load_settings()
     ledger = open_ledger(settings.ledger_url)
     job = _find(ledger, job_id)
     if not job.state.is_open:
         raise UsageError(f"vendor job {job_id} is not open: it is {job.state}")
-    make_vendor_client(settings).cancel(job_id)
-    ledger.close_job(
-        job.ref,
-        JobState.CANCELLED,
-        CityDayState.JOB_FAILED,
+    ended = cancel_job(
+        ledger,
+        make_vendor_client(settings),
+        job,
         f"vendor job {job_id} was cancelled by `mobility jobs cancel`",
-        datetime.now(UTC),
+        now=lambda: datetime.now(UTC),
     )
-    document = job_document(ledger.job(job.ref))
+    document = job_document(ended) | {"note": _explain(ended)}
     answer(as_json, document, make_table(("", job_id), document.items()))
     return DONE
 
@@ -80,10 +80,20 @@ def _open() -> Ledger:
 
 
 def _find(ledger: Ledger, job_id: str) -> VendorJob:
-    for job in ledger.jobs():
-        if job.job_id == job_id:
-            return job
-    raise UsageError(f"no vendor job {job_id!r}: `mobility jobs list` shows them")
+    job = ledger.find_job(job_id)
+    if job is None:
+        raise UsageError(f"no vendor job {job_id!r}: `mobility jobs list` shows them")
+    return job
+
+
+def _explain(job: VendorJob) -> str:
+    """Say how a job ended that was to be cancelled."""
+    if job.state.may_deliver:
+        return (
+            "not cancelled: it succeeded before, so it is paid for; ask for its "
+            "city-days again to land them"
+        )
+    return job.error or ""
 
 
 def _text(at: datetime | None) -> str | None:

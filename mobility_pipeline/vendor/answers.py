@@ -16,6 +16,7 @@ from mobility_pipeline.errors import (
     MobilityError,
     QuotaExceededError,
     VendorAuthenticationError,
+    VendorJobUnknownError,
     VendorPermanentError,
     VendorTransientError,
 )
@@ -28,13 +29,16 @@ _WORDS_LENGTH = 500
 _ASK_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
-def read_envelope(response: requests.Response, doing: str, secret: str) -> Json:
+def read_envelope(
+    response: requests.Response, doing: str, secret: str, *, of_job: bool = False
+) -> Json:
     """Return the envelope of a successful answer.
 
     Args:
         response: any answer whatsoever.
         doing: what was asked for, to begin the message with.
         secret: cut out of the vendor's words, should they repeat it.
+        of_job: whether one vendor job was asked about.
 
     Returns:
         The envelope; its `data` is not judged yet, and an `error_code` may be set.
@@ -42,6 +46,7 @@ def read_envelope(response: requests.Response, doing: str, secret: str) -> Json:
     Raises:
         QuotaExceededError: whatever the status, where the words say so.
         VendorAuthenticationError: 401 or 403.
+        VendorJobUnknownError: 404, of one vendor job.
         VendorPermanentError: 3xx or another 4xx.
         VendorTransientError: 408, 425, 429, 5xx, or not a JSON object.
     """
@@ -53,6 +58,8 @@ def read_envelope(response: requests.Response, doing: str, secret: str) -> Json:
         raise QuotaExceededError(f"{doing}: {words}")
     if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
         raise VendorTransientError(f"{doing}: the answer is not a JSON object: {words}")
+    if of_job and response.status_code == HTTPStatus.NOT_FOUND:
+        raise VendorJobUnknownError(f"{doing}: {words}")
     raise _error_of_status(response, envelope, f"{doing}: {words}")
 
 

@@ -4,7 +4,7 @@ import random
 
 _FIRST_S = 1.0
 _LONGEST_S = 60.0
-_LONGEST_ASKED_S = 300.0
+LONGEST_WAIT_S = 300.0
 """A longer Retry-After is cut to this: waiting is the caller's decision, not ours."""
 
 
@@ -20,4 +20,4 @@ def wait_after(attempt: int, asked_s: float | None = None) -> float:
     """
     ceiling = min(_FIRST_S * 2 ** (attempt - 1), _LONGEST_S)
     wait = random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spreads, hides nothing
-    return max(wait, min(asked_s or 0.0, _LONGEST_ASKED_S))
+    return max(wait, min(asked_s or 0.0, LONGEST_WAIT_S))

@@ -22,10 +22,11 @@ from mobility_pipeline.errors import (
     ConfigurationError,
     MobilityError,
     UsageError,
+    VendorJobUnknownError,
     VendorTransientError,
 )
 from mobility_pipeline.vendor.answers import Json, read_envelope, refuse_error_code
-from mobility_pipeline.vendor.backoff import wait_after
+from mobility_pipeline.vendor.backoff import LONGEST_WAIT_S, wait_after
 from mobility_pipeline.vendor.endpoints import check_submittable
 from mobility_pipeline.vendor.statuses import (
     JobStatus,
@@ -35,6 +36,7 @@ from mobility_pipeline.vendor.statuses import (
 )
 
 _Answer = TypeVar("_Answer")
+_JOB_PATH = re.compile(r"job/[^/]+")
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -68,6 +70,7 @@ class VerasetClient:
         self._key = _checked_key(api_key)
         self._session = session or requests.Session()
         self._timeout_s = timeout_s
+        self._attempts = attempts
         self._retrying = Retrying(
             retry=retry_if_exception_type(VendorTransientError),
             stop=stop_after_attempt(attempts),
@@ -79,6 +82,16 @@ class VerasetClient:
     def __repr__(self) -> str:
         """Name the address, never the key."""
         return f"VerasetClient({self._base!r})"
+
+    @property
+    def longest_attempt_s(self) -> float:
+        """Seconds until one attempt has an answer or is given up."""
+        return sum(self._timeout_s)
+
+    @property
+    def longest_read_s(self) -> float:
+        """Seconds of a read whose every attempt and wait is the longest."""
+        return self._attempts * (self.longest_attempt_s + LONGEST_WAIT_S)
 
     def submit(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """Buy a job, in exactly one attempt, and return its id.
@@ -98,23 +111,44 @@ class VerasetClient:
         return job_id
 
     def job(self, job_id: str) -> JobStatus:
-        """Return the state of one job. A failed job is an answer, not an error."""
+        """Return the state of one job. A failed job is an answer, not an error.
+
+        Raises:
+            VendorJobUnknownError: the vendor neither finds nor lists it.
+        """
         path = _job_path(job_id)
-        return self._repeat(lambda: self._read_job(path, job_id))
+        return self._of_job(job_id, lambda: self._read_job(path, job_id))
 
     def list_jobs(self) -> list[ListedJob]:
         """Return every job of this account."""
         return self._repeat(self._read_jobs)
 
     def cancel(self, job_id: str) -> None:
-        """Cancel one job."""
+        """Cancel one job.
+
+        Raises:
+            VendorJobUnknownError: the vendor neither finds nor lists it.
+        """
         path = _job_path(job_id)
-        self._repeat(lambda: self._read_data("DELETE", path))
+        self._of_job(job_id, lambda: self._read_data("DELETE", path))
 
     def preview(self, job_id: str) -> object:
         """Return the vendor's preview of one job; it has no declared shape."""
         path = f"{_job_path(job_id)}/preview"
         return self._repeat(lambda: self._read_data("GET", path))
+
+    def _of_job(self, job_id: str, read: Callable[[], _Answer]) -> _Answer:
+        """Read about one job; a 404 counts only where the vendor's list agrees.
+
+        A wrong address answers 404 to everything, and a paid job must not be given up
+        for that: there the list fails too.
+        """
+        try:
+            return self._repeat(read)
+        except VendorJobUnknownError as error:
+            if any(listed.id == job_id for listed in self.list_jobs()):
+                raise VendorTransientError(f"{error}; yet it is listed") from error
+            raise
 
     def _repeat(self, read: Callable[[], _Answer]) -> _Answer:
         return self._retrying(read)
@@ -154,7 +188,8 @@ class VerasetClient:
                 timeout=self._timeout_s,
                 allow_redirects=False,
             )
-            return read_envelope(response, doing, self._key)
+            of_job = _JOB_PATH.fullmatch(path) is not None
+            return read_envelope(response, doing, self._key, of_job=of_job)
         except requests.RequestException as error:
             failure = _connection_error(error, doing)
         # Raised out here without a cause: requests' error holds the key.

@@ -4,42 +4,49 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from filelock import FileLock
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from mobility_pipeline.errors import ConfigurationError, LedgerError
+from mobility_pipeline.vendor.locks import ProcessLock, hold_lock
 
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 _BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for another process's on SQLite."""
 _WRITES = {"ledger_writes": True}
-_MIGRATION_LOCK, _SUBMISSION_LOCK = 0x6D6F62_01, 0x6D6F62_02
-"""PostgreSQL advisory locks; they hold within one database."""
+_MIGRATION = ProcessLock("migration", 0x6D6F62_01, "is bringing the ledger up to date")
+_SUBMISSION = ProcessLock("submission", 0x6D6F62_02, "is submitting vendor jobs")
+_PATIENCE_S = 10.0
+"""Seconds of waiting for another process that are not worth a word."""
 
 
 class Database:
-    """Transactions and locks, the same on SQLite and PostgreSQL."""
+    """Transactions and locks, the same on SQLite and PostgreSQL.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    No connection outlives its transaction: there are many short-lived ledgers, and
+    nobody has to close them.
+    """
+
+    def __init__(self, engine: sa.Engine, patience_s: float = _PATIENCE_S) -> None:
         self._engine = engine
         self._writer = engine.execution_options(**_WRITES)
+        self._patience_s = patience_s
 
     @contextmanager
     def read(self) -> Generator[sa.Connection]:
         """Open a transaction that sees one state of the ledger.
 
         Raises:
-            LedgerError: the database is locked or gone.
+            LedgerError: the database is locked, gone, or refuses it.
         """
-        with _explaining(), self._engine.begin() as connection:
+        with _explaining(self._engine.url), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -47,17 +54,17 @@ class Database:
         """Open a transaction that takes effect wholly or not at all.
 
         Raises:
-            LedgerError: the database is locked or gone.
+            LedgerError: the database is locked, gone, or refuses it.
         """
-        with _explaining(), self._writer.begin() as connection:
+        with _explaining(self._engine.url), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def submission_lock(self) -> Generator[None]:
         """Wait until nobody else submits; see `Ledger.submission_lock`."""
         with (
-            _explaining(),
-            _process_lock(self._engine, "submission", _SUBMISSION_LOCK),
+            _explaining(self._engine.url),
+            hold_lock(self._engine, _SUBMISSION, self._patience_s),
         ):
             yield
 
@@ -66,13 +73,14 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, patience_s: float = _PATIENCE_S) -> Database:
     """Connect, create what is not there, and bring the tables up to date.
 
     Several processes may do so at once.
 
     Args:
         url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+        patience_s: seconds of waiting for another process until the log says so.
 
     Raises:
         ConfigurationError: the URL is wrong, the database cannot be reached, or a newer
@@ -83,25 +91,25 @@ def open_database(url: str) -> Database:
     problem = ""
     try:
         engine = _make_engine(parsed)
-        _migrate(engine)
-        return Database(engine)
+        _migrate(engine, patience_s)
+        return Database(engine, patience_s)
     except (SQLAlchemyError, ImportError, OSError) as error:
-        problem = _first_line(error)
+        problem = _first_line(error, parsed)
     # Raised out here without a cause: what the driver says may repeat the whole URL.
-    password = str(parsed.password or "")
-    if password:
-        problem = problem.replace(password, "***")
     raise ConfigurationError(
         f"MOBILITY_LEDGER_URL: the ledger {name} cannot be opened: {problem}"
     )
 
 
 @contextmanager
-def _explaining() -> Generator[None]:
+def _explaining(url: sa.URL) -> Generator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise LedgerError(f"the ledger's database: {_first_line(error)}") from error
+    except SQLAlchemyError as error:
+        # Without its cause: the driver's further lines repeat what was to be stored.
+        raise LedgerError(
+            f"the ledger's database: {type(error).__name__}: {_first_line(error, url)}"
+        ) from None
 
 
 def _parse_url(url: str) -> sa.URL:
@@ -132,11 +140,14 @@ def _make_engine(url: sa.URL) -> sa.Engine:
             url,
             executemany_mode="values_plus_batch",
             hide_parameters=True,
-            pool_pre_ping=True,
+            poolclass=NullPool,
         )
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
-        url, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True
+        url,
+        connect_args={"timeout": _BUSY_TIMEOUT_S},
+        hide_parameters=True,
+        poolclass=NullPool,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -157,12 +168,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine, patience_s: float) -> None:
     config = _alembic_config()
     newest = ScriptDirectory.from_config(config).get_current_head()
     if _current_version(engine) == newest:
         return
-    with _process_lock(engine, "migration", _MIGRATION_LOCK):
+    with hold_lock(engine, _MIGRATION, patience_s):
         _use_write_ahead_log(engine)
         with engine.execution_options(**_WRITES).begin() as connection:
             config.attributes["connection"] = connection
@@ -207,43 +218,10 @@ def _use_write_ahead_log(engine: sa.Engine) -> None:
         raw.close()
 
 
-@contextmanager
-def _process_lock(engine: sa.Engine, name: str, number: int) -> Generator[None]:
-    """Hold a lock that the system lets go when this process dies, however it dies."""
-    if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.{name}.lock"):
-            yield
-        return
-    # Its own connection, outside any transaction: the lock lives as long as it.
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with autocommit.connect() as connection:
-        _acquire_advisory_lock(connection, number)
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(number)))
-
-
-def _acquire_advisory_lock(connection: sa.Connection, number: int) -> None:
-    # A second at a time: while the driver waits, Python cannot react to a signal.
-    connection.exec_driver_sql("SET lock_timeout = '1s'")
-    while True:
-        try:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
-        except OperationalError as error:
-            if _sql_state(error) != "55P03":  # lock_not_available
-                raise
-        else:
-            break
-    connection.exec_driver_sql("SET lock_timeout = 0")
-
-
-def _sql_state(error: DBAPIError) -> str | None:
-    original: Any = error.orig  # psycopg2's errors, without types
-    return getattr(original, "pgcode", None)
-
-
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException, url: sa.URL) -> str:
+    """Return the first line of what the driver says, without the password."""
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
+    line = lines[0] if lines else type(cause).__name__
+    password = str(url.password or "")
+    return line.replace(password, "***") if password else line

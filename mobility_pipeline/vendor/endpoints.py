@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mobility_pipeline.errors import UsageError
+from mobility_pipeline.schemas.feeds import MISSING_ENDPOINTS
 
 _AREA_ENDPOINTS = frozenset(
     {
@@ -32,13 +33,6 @@ _LIST_ENDPOINTS: Mapping[str, str] = {
 
 _AREA_LISTS = ("geo_radius", "geo_json", "geometry", "place_key")
 
-_HINTS: Mapping[str, str] = {
-    "movement/job/trips": "trips are movement/job/pings with schema_type TRIPS",
-    "work/job/cohort_by_device": "remove it",
-    "user/info": "remove it",
-}
-"""Endpoints users' old configuration names, though the vendor never had them."""
-
 
 def check_submittable(endpoint: str, body: Mapping[str, Any]) -> None:
     """Refuse a request that does not exist or would buy the whole world.
@@ -61,5 +55,5 @@ def check_submittable(endpoint: str, body: Mapping[str, Any]) -> None:
         if not body.get(_LIST_ENDPOINTS[endpoint]):
             raise UsageError(f"{endpoint}: {_LIST_ENDPOINTS[endpoint]} is empty")
     else:
-        hint = _HINTS.get(endpoint, "see the vendor's documented routes")
-        raise UsageError(f"the vendor has no {endpoint!r}: {hint}")
+        unknown = "does not exist at the vendor: see its documented routes"
+        raise UsageError(f"{endpoint} {MISSING_ENDPOINTS.get(endpoint, unknown)}")

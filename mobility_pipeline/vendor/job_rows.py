@@ -1,5 +1,6 @@
 """SQL on the ledger's vendor jobs, each function inside the caller's transaction."""
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from mobility_pipeline.errors import LedgerError
 from mobility_pipeline.vendor.records import (
     OPEN_JOB_STATES,
+    UNSENT_JOB_STATES,
     CityDayState,
     JobState,
     VendorJob,
@@ -15,6 +17,7 @@ from mobility_pipeline.vendor.records import (
 from mobility_pipeline.vendor.request import Area, JobRequest
 from mobility_pipeline.vendor.tables import city_days, vendor_job_areas, vendor_jobs
 
+_LOG = logging.getLogger(__name__)
 _JOBS = vendor_jobs.c
 _MAX_VARIABLES = 10_000
 """SQLite allows 32,766 in one statement."""
@@ -69,6 +72,59 @@ def update_job(
         .values(**values)
     )
     return updated.rowcount > 0
+
+
+def record_bought(
+    connection: sa.Connection, ref: int, job_id: str, now: datetime
+) -> bool:
+    """Store the id of a bought job, whatever became of the job meanwhile.
+
+    Returns:
+        False where another process stored it before.
+
+    Raises:
+        LedgerError: the id is another job's, or the job has another id.
+    """
+    job = locked_job(connection, ref)
+    if job.job_id == job_id:  # another process found it at the vendor
+        return False
+    if job.job_id is not None or select_jobs(connection, _JOBS.job_id == job_id):
+        raise LedgerError(
+            f"the vendor gave the id {job_id} to the job with ref {ref}, but the ledger "
+            "has that id, or another for this job: compare `mobility jobs list` with the "
+            "vendor's list"
+        )
+    if job.state not in UNSENT_JOB_STATES:
+        _LOG.error(
+            "vendor job %s was bought although another process had given it up (%s: %s); "
+            "it is kept, and city-days it covers can join it",
+            job_id,
+            job.state,
+            job.error,
+        )
+    update_job(
+        connection,
+        ref,
+        only_from=[job.state],
+        state=JobState.SCHEDULED,
+        job_id=job_id,
+        submitted_at=now,
+        error=None,
+        finished_at=None,
+    )
+    return True
+
+
+def locked_job(connection: sa.Connection, ref: int) -> VendorJob:
+    """Return one job, which nobody else changes until the transaction ends.
+
+    Raises:
+        LedgerError: it is not there.
+    """
+    # SQLite needs no lock: its transactions that write come one after the other.
+    lock = sa.select(_JOBS.ref).where(_JOBS.ref == ref).with_for_update()
+    connection.execute(lock)
+    return one_job(connection, ref)
 
 
 def one_job(connection: sa.Connection, ref: int) -> VendorJob:

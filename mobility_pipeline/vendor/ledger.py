@@ -80,6 +80,12 @@ class Ledger:
         with self._database.read() as connection:
             return job_rows.select_jobs(connection, *conditions)
 
+    def find_job(self, job_id: str) -> VendorJob | None:
+        """Return the job of a vendor's id; null where the ledger has none."""
+        with self._database.read() as connection:
+            found = job_rows.select_jobs(connection, _JOBS.job_id == job_id)
+        return found[0] if found else None
+
     def live_jobs(self, feed: str) -> list[VendorJob]:
         """Return a feed's jobs that are open, or have city-days still to land."""
         with self._database.read() as connection:
@@ -157,35 +163,51 @@ class Ledger:
                 )
             return job_rows.one_job(connection, ref)
 
-    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> None:
-        """Let more city-days wait for a job that is already bought and covers them."""
+    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> bool:
+        """Let more city-days wait for a job that is already bought and covers them.
+
+        Returns:
+            False where the job ended meanwhile without a delivery: nothing waits for it.
+        """
         with self._database.write() as connection:
-            feed = job_rows.one_job(connection, ref).feed
-            city_day_rows.request_rows(connection, feed, wanted, ref, 1, now)
+            job = job_rows.locked_job(connection, ref)
+            if not job.state.may_deliver:
+                return False
+            city_day_rows.request_rows(connection, job.feed, wanted, ref, 1, now)
+            return True
 
     def mark_submitting(self, ref: int, now: datetime) -> None:
-        """Record that a job is about to be sent."""
+        """Record that a job is about to be sent.
+
+        Raises:
+            LedgerError: another process gave it up, or sent it: do not send it.
+        """
         with self._database.write() as connection:
-            job_rows.update_job(
+            is_marked = job_rows.update_job(
                 connection,
                 ref,
                 only_from=UNSENT_JOB_STATES,
                 state=JobState.SUBMITTING,
                 submitting_at=now,
             )
+            if not is_marked:
+                raise LedgerError(
+                    f"another process gave up or sent the vendor job with ref {ref} at "
+                    "the same moment; nothing was sent, ask again"
+                )
 
     def mark_submitted(self, ref: int, job_id: str, now: datetime) -> None:
-        """Record that the vendor accepted a job, under this id."""
+        """Record that the vendor accepted a job, under this id.
+
+        A job that another process gave up meanwhile is open again: it is paid for.
+
+        Raises:
+            LedgerError: the vendor repeats an id.
+        """
         with self._database.write() as connection:
-            job_rows.update_job(
-                connection,
-                ref,
-                only_from=UNSENT_JOB_STATES,
-                state=JobState.SCHEDULED,
-                job_id=job_id,
-                submitted_at=now,
-            )
-            city_day_rows.count_attempt(connection, ref)
+            is_new = job_rows.record_bought(connection, ref, job_id, now)
+            if is_new:
+                city_day_rows.count_attempt(connection, ref)
 
     def withdraw(self, ref: int, reason: str, now: datetime) -> None:
         """Give up a job of which nothing was bought; its city-days are what they were.
@@ -251,9 +273,12 @@ class Ledger:
         reason: str,
         now: datetime,
     ) -> None:
-        """Record that a job gives nothing (more), and its pending city-days."""
+        """Record that an open job gives nothing (more), and its pending city-days.
+
+        One that finished meanwhile stays so: its city-days may be landing.
+        """
         with self._database.write() as connection:
-            job_rows.update_job(
+            is_closed = job_rows.update_job(
                 connection,
                 ref,
                 only_from=OPEN_JOB_STATES,
@@ -261,6 +286,8 @@ class Ledger:
                 error=reason,
                 finished_at=now,
             )
+            if not is_closed:
+                return
             pending = city_day_rows.select_pending(connection, ref)
             results = dict.fromkeys(pending, (city_day_state, reason))
             city_day_rows.settle_rows(connection, ref, results, now)

@@ -6,17 +6,23 @@ from datetime import datetime
 
 from mobility_pipeline.errors import (
     VendorJobStillOpenError,
+    VendorJobUnknownError,
     VendorPermanentError,
     VendorTransientError,
 )
 from mobility_pipeline.vendor.client import JobStatus, VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
-from mobility_pipeline.vendor.records import CityDayState, JobState, VendorJob
+from mobility_pipeline.vendor.outcomes import (
+    FINISHED,
+    is_finished,
+    record_status,
+    record_unknown,
+)
+from mobility_pipeline.vendor.records import JobState, VendorJob
 
 _LOG = logging.getLogger(__name__)
 
-_FINISHED = (JobState.SUCCESS, JobState.FAILED, JobState.CANCELLED)
-_KNOWN = (*_FINISHED, JobState.SCHEDULED, JobState.RUNNING)
+_KNOWN = (*FINISHED, JobState.SCHEDULED, JobState.RUNNING)
 
 
 def wait_for_job(
@@ -45,14 +51,15 @@ def wait_for_job(
 
     Raises:
         VendorJobStillOpenError: the deadline passed; the job goes on without us.
-        VendorPermanentError: the vendor does not know the job, or refuses the key.
+        VendorJobUnknownError: the vendor does not know the job.
+        VendorPermanentError: the vendor refuses the key, or the address is wrong.
     """
     seen: set[str] = set()
     while True:
         status = _poll(client, job_id, seen)
         if status is not None:
             on_status(status)
-            if _is_finished(status):
+            if is_finished(status):
                 return status
         left_s = (deadline - now()).total_seconds()
         if left_s <= 0:
@@ -77,14 +84,14 @@ def follow_job(
     """Wait for a job and record how it goes; a finished one is returned as it is.
 
     One that FAILED or was CANCELLED closes its city-days as `job_failed`, with the
-    vendor's words.
+    vendor's words; so does one that the vendor no longer knows.
 
     Returns:
         The finished job; look at its `state`.
 
     Raises:
         VendorJobStillOpenError: the deadline passed; the job stays open in the ledger.
-        VendorPermanentError: as `wait_for_job`, or the job was never sent.
+        VendorPermanentError: the key, the address, or the job was never sent.
     """
     current = ledger.job(job.ref)
     if not current.state.is_open:
@@ -93,19 +100,23 @@ def follow_job(
         raise VendorPermanentError(f"{current.name} cannot be waited for; ask again")
 
     def record(status: JobStatus) -> None:
-        _record(ledger, job.ref, status, now())
+        record_status(ledger, job.ref, status, now())
         if on_status is not None:
             on_status(status)
 
-    wait_for_job(
-        client,
-        current.job_id,
-        poll_seconds=poll_seconds,
-        deadline=deadline,
-        now=now,
-        sleep=sleep,
-        on_status=record,
-    )
+    try:
+        wait_for_job(
+            client,
+            current.job_id,
+            poll_seconds=poll_seconds,
+            deadline=deadline,
+            now=now,
+            sleep=sleep,
+            on_status=record,
+        )
+    except VendorJobUnknownError as error:
+        _LOG.warning("vendor job %s is given up: %s", current.job_id, error)
+        record_unknown(ledger, current, now())
     return ledger.job(job.ref)
 
 
@@ -115,30 +126,19 @@ def _poll(client: VerasetClient, job_id: str, seen: set[str]) -> JobStatus | Non
     except VendorTransientError as error:
         _LOG.warning("vendor job %s: %s; polling goes on", job_id, error)
         return None
-    if status.status not in _KNOWN and status.status not in seen:
+    if status.status not in seen:
         seen.add(status.status)
-        _LOG.warning("vendor job %s: unknown status %s", job_id, status.status)
+        _warn_of(status)
     return status
 
 
-def _is_finished(status: JobStatus) -> bool:
-    if status.status == JobState.SUCCESS:
-        return status.bucket is not None and status.folder_path is not None
-    return status.status in _FINISHED
-
-
-def _record(ledger: Ledger, ref: int, status: JobStatus, now: datetime) -> None:
-    if status.status in (JobState.FAILED, JobState.CANCELLED):
-        state = JobState(status.status)
-        reason = f"{state}: {status.error_message or 'the vendor gives no reason'}"
-        ledger.close_job(ref, state, CityDayState.JOB_FAILED, reason, now)
-    elif status.status == JobState.SUCCESS and _is_finished(status):
-        ledger.mark_status(
-            ref,
-            JobState.SUCCESS,
-            now,
-            bucket=status.bucket,
-            folder_path=status.folder_path,
+def _warn_of(status: JobStatus) -> None:
+    """Say why a job is waited for, where its status does not."""
+    if status.status not in _KNOWN:
+        _LOG.warning("vendor job %s: unknown status %s", status.job_id, status.status)
+    elif status.status == JobState.SUCCESS and not is_finished(status):
+        _LOG.warning(
+            "vendor job %s: SUCCESS without an s3_location, so it is not known where the "
+            "delivery is; waiting until the vendor says",
+            status.job_id,
         )
-    elif status.status in (JobState.SCHEDULED, JobState.RUNNING):
-        ledger.mark_status(ref, JobState(status.status), now)

@@ -53,6 +53,11 @@ class JobState(StrEnum):
         """Whether something is still to happen before it can be landed or given up."""
         return self in OPEN_JOB_STATES
 
+    @property
+    def may_deliver(self) -> bool:
+        """Whether city-days that wait for it can still arrive."""
+        return self.is_open or self is JobState.SUCCESS
+
 
 UNSENT_JOB_STATES = (JobState.PLANNED, JobState.SUBMITTING)
 OPEN_JOB_STATES = (*UNSENT_JOB_STATES, JobState.SCHEDULED, JobState.RUNNING)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from mobility_pipeline.errors import VendorPermanentError, VendorTransientError
-from mobility_pipeline.vendor.backoff import wait_after
+from mobility_pipeline.vendor.backoff import LONGEST_WAIT_S, wait_after
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import JobState, VendorJob
@@ -21,9 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 _ATTEMPTS = 6
 _CLOCK_SKEW = timedelta(minutes=2)
-"""How much the vendor's clock may be behind ours."""
-_LONGEST_SUBMIT = timedelta(hours=1)
-"""Longest time one job is sent for: all attempts, the longest waits, and skew."""
+"""How much the vendor's clock may differ from ours."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +104,15 @@ class Sender:
     def _find_unexplained(self, job: VendorJob) -> str | None:
         """Return the id of the one job the vendor has and the ledger does not know."""
         sent_at = job.submitting_at or job.planned_at
+        earliest = sent_at - _CLOCK_SKEW
+        latest = sent_at + self._longest_submit() + _CLOCK_SKEW
         known = self.ledger.known_job_ids()
         found = [
             listed.id
             for listed in self.client.list_jobs()
             if listed.id not in known
             and listed.created_at is not None
-            and sent_at - _CLOCK_SKEW <= listed.created_at <= sent_at + _LONGEST_SUBMIT
+            and earliest <= listed.created_at <= latest
         ]
         if len(found) > 1:
             _LOG.warning(
@@ -122,6 +122,12 @@ class Sender:
                 ", ".join(found),
             )
         return found[0] if len(found) == 1 else None
+
+    def _longest_submit(self) -> timedelta:
+        """Return how long one job is sent for at most: each attempt, wait and look-up."""
+        client = self.client
+        once_s = client.longest_attempt_s + LONGEST_WAIT_S + client.longest_read_s
+        return timedelta(seconds=_ATTEMPTS * once_s)
 
 
 def _may_be_bought(job: VendorJob) -> bool:

@@ -50,7 +50,7 @@ def judge_city_days(
             asked for again; null = none do.
     """
     standing = Standing()
-    jobs = {job.ref: job for job in live_jobs}
+    may_deliver = {job.ref for job in live_jobs if job.state.may_deliver}
     bought = {
         (job.ref, area.city): area.area_id for job in live_jobs for area in job.areas
     }
@@ -61,7 +61,7 @@ def judge_city_days(
         if record is not None and state is CityDayState.REQUESTED:
             ref = record.job_ref or 0
             if (
-                ref in jobs
+                ref in may_deliver
                 and bought.get((ref, city_day.city)) == area_ids[city_day.city]
             ):
                 standing.waiting.setdefault(ref, set()).add(city_day)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mobility_pipeline.cities.city import City, CityDay
-from mobility_pipeline.errors import (
-    UnknownCityError,
-)
+from mobility_pipeline.errors import UnknownCityError
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
@@ -20,7 +18,7 @@ from mobility_pipeline.vendor.submit_round import Progress, submit_all
 
 
 @dataclass(frozen=True)
-class Asked:
+class Submitted:
     """What became of the wanted city-days: each is in exactly one place."""
 
     jobs: tuple[VendorJob, ...]
@@ -47,7 +45,7 @@ def request_city_days(
     sleep: Callable[[float], None],
     refresh: bool = False,
     asked_since: datetime | None = None,
-) -> Asked:
+) -> Submitted:
     """Buy what is wanted and neither held nor on its way; wait for nothing.
 
     Args:
@@ -73,13 +71,15 @@ def request_city_days(
     sender = Sender(ledger, client, now, sleep)
     with ledger.submission_lock():
         sender.resolve_interrupted()
-        standing = _judge(
-            ledger, feed, cities, wanted, refresh=refresh, asked_since=asked_since
+        standing = _settle_standing(
+            ledger,
+            feed,
+            cities,
+            wanted,
+            now,
+            refresh=refresh,
+            asked_since=asked_since,
         )
-        for ref, days in standing.outdated.items():
-            ledger.release(ref, days, "asked for another boundary", now())
-        for ref, days in standing.joining.items():
-            ledger.attach(ref, days, now())
         progress = Progress(
             queue=_requests(feed, cities, standing.to_ask, limits),
             quota_left=quota_left(ledger, monthly_jobs, now()),
@@ -87,7 +87,7 @@ def request_city_days(
         submit_all(sender, progress)
     waited_for = standing.waiting.keys() | standing.joining.keys()
     jobs = [*(ledger.job(ref) for ref in waited_for), *progress.bought]
-    return Asked(
+    return Submitted(
         jobs=tuple(sorted(jobs, key=lambda job: job.ref)),
         done=frozenset(standing.done),
         deferred=frozenset(progress.deferred),
@@ -134,6 +134,31 @@ def quota_left(ledger: Ledger, monthly_jobs: int | None, now: datetime) -> int |
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     next_first = (first + timedelta(days=32)).replace(day=1)
     return max(monthly_jobs - ledger.jobs_submitted_between(first, next_first), 0)
+
+
+def _settle_standing(
+    ledger: Ledger,
+    feed: Feed,
+    cities: Mapping[str, City],
+    wanted: Collection[CityDay],
+    now: Callable[[], datetime],
+    *,
+    refresh: bool,
+    asked_since: datetime | None,
+) -> Standing:
+    """Release and attach what needs no buying; return what each city-day needs then."""
+    while True:
+        standing = _judge(
+            ledger, feed, cities, wanted, refresh=refresh, asked_since=asked_since
+        )
+        for ref, days in standing.outdated.items():
+            ledger.release(ref, days, "asked for in vain before", now())
+        attached = [
+            ledger.attach(ref, days, now()) for ref, days in standing.joining.items()
+        ]
+        if all(attached):
+            return standing
+        # A job ended since it was judged, and is not open in the next round.
 
 
 def _judge(

@@ -105,7 +105,7 @@ class FakeVendor:
         job = self.jobs.get(path.split("/")[3])
         if job is None:
             return Fault(404, json.dumps({"error_message": "no such job"}))
-        if method == "DELETE":
+        if method == "DELETE" and job["status"] != "SUCCESS":
             job["status"] = "CANCELLED"
         return job
 

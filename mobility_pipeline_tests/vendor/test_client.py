@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from mobility_pipeline.errors import (
     QuotaExceededError,
     UsageError,
     VendorAuthenticationError,
+    VendorJobUnknownError,
     VendorPermanentError,
     VendorTransientError,
 )
@@ -134,9 +136,9 @@ def test_refused_areas_are_named(vendor: FakeVendor, client: VerasetClient) -> N
 @pytest.mark.parametrize(
     ("endpoint", "body", "words"),
     [
-        ("movement/job/trips", BODY, "schema_type TRIPS"),
+        ("movement/job/trips", BODY, "feed pings_trips"),
         ("work/job/cohort_by_device", BODY, "remove it"),
-        ("nonsense", BODY, "no 'nonsense'"),
+        ("nonsense", BODY, "nonsense does not exist"),
         (PINGS, {}, "whole world"),
         (PINGS, {"geo_json": [], "geo_radius": []}, "whole world"),
         ("movement/job/pings_by_device", {"device_ids": []}, "device_ids is empty"),
@@ -180,10 +182,37 @@ def test_read_gives_up_after_its_attempts(
 def test_permanent_error_of_a_read_is_not_repeated(
     vendor: FakeVendor, client: VerasetClient
 ) -> None:
-    """A job the vendor does not know is asked for once."""
-    with pytest.raises(VendorPermanentError, match="no such job"):
+    """A refused key is tried once."""
+    vendor.poll_faults = [Fault(401, "bad key")] * 2
+    with pytest.raises(VendorAuthenticationError):
         client.job("job-1")
     assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("ask", [VerasetClient.job, VerasetClient.cancel])
+def test_job_the_vendor_does_not_know_is_its_own_error(
+    client: VerasetClient, ask: Callable[[VerasetClient, str], object]
+) -> None:
+    """A job that is neither found nor listed will not finish."""
+    with pytest.raises(VendorJobUnknownError, match="no such job"):
+        ask(client, "job-1")
+
+
+def test_listed_job_is_known(vendor: FakeVendor, client: VerasetClient) -> None:
+    """A 404 about a job that the vendor lists may pass."""
+    vendor.poll_faults = [Fault(404)]
+    with pytest.raises(VendorTransientError, match="listed"):
+        client.job(vendor.add_job())
+
+
+def test_address_without_anything_makes_no_job_unknown(
+    vendor: FakeVendor, client: VerasetClient
+) -> None:
+    """Where the list is not found either, the address is wrong and no job is lost."""
+    vendor.list_faults = [Fault(404)]
+    with pytest.raises(VendorPermanentError) as caught:
+        client.job("job-1")
+    assert type(caught.value) is VendorPermanentError
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import LedgerError
+from mobility_pipeline.vendor.database import open_database
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.records import CityDayState, JobState, VendorJob
 from mobility_pipeline.vendor.request import JobRequest
+from mobility_pipeline.vendor.tables import vendor_jobs
 from mobility_pipeline_tests.vendor.world import FIRST, FULL, days_of, make_cities
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -61,7 +64,7 @@ def test_times_come_back_in_utc(ledger: Ledger) -> None:
 
 def test_naive_time_is_refused(ledger: Ledger) -> None:
     """A time without a zone is a mistake of the caller."""
-    with pytest.raises(Exception, match="naive"):
+    with pytest.raises(LedgerError, match="naive"):
         ledger.add_planned(REQUEST, WANTED, NOW.replace(tzinfo=None))
     assert ledger.jobs() == []
 
@@ -84,6 +87,12 @@ def test_submitted_job_is_known_and_counted(ledger: Ledger) -> None:
     assert ledger.jobs_submitted_between(NOW - timedelta(days=1), NOW) == 0
     records = ledger.city_days(FULL.name, FIRST, LAST)
     assert {record.attempts for record in records.values()} == {1}
+
+
+def test_job_is_found_by_the_vendors_id(ledger: Ledger) -> None:
+    """An id that is not in the ledger finds nothing."""
+    assert ledger.find_job("j1") is None
+    assert buy(ledger) == ledger.find_job("j1")
 
 
 def test_settling_records_state_and_reason(ledger: Ledger) -> None:
@@ -208,6 +217,98 @@ def test_attached_city_days_wait_too(ledger: Ledger) -> None:
     assert ledger.pending(job.ref) == days_of("c0", 0) | days_of("c1", 0)
     records = ledger.city_days(FULL.name, FIRST, LAST)
     assert {record.attempts for record in records.values()} == {1}
+
+
+def test_job_that_ended_takes_no_more_city_days(ledger: Ledger) -> None:
+    """City-days are not attached to a job that gives nothing more."""
+    job = buy(ledger, days_of("c0", 0))
+    failed = CityDayState.JOB_FAILED
+    ledger.close_job(job.ref, JobState.FAILED, failed, "out of luck", NOW)
+    assert not ledger.attach(job.ref, days_of("c1", 0), NOW)
+    assert ledger.pending(job.ref) == frozenset()
+
+
+def test_job_that_succeeded_takes_more_city_days(ledger: Ledger) -> None:
+    """City-days are attached to a job whose delivery is there."""
+    job = buy(ledger, days_of("c0", 0))
+    ledger.mark_status(job.ref, JobState.SUCCESS, NOW, bucket="b", folder_path="f/")
+    assert ledger.attach(job.ref, days_of("c1", 0), NOW)
+    assert ledger.pending(job.ref) == days_of("c0", 0) | days_of("c1", 0)
+
+
+def test_attaching_waits_for_whoever_closes_the_job(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    """A job that is being closed in another transaction is seen as closed."""
+    job = buy(ledger, days_of("c0", 0))
+    other = open_database(ledger_url)
+    attached: list[bool] = []
+    attaching = threading.Thread(
+        target=lambda: attached.append(ledger.attach(job.ref, days_of("c1", 0), NOW))
+    )
+    with other.write() as connection:
+        connection.execute(sa.update(vendor_jobs).values(state=JobState.FAILED))
+        attaching.start()
+        attaching.join(timeout=0.3)
+        assert attached == []
+    attaching.join(timeout=5)
+    assert attached == [False]
+
+
+def test_job_that_was_given_up_is_not_sent(ledger: Ledger) -> None:
+    """Before anything is sent it shows that another process withdrew the job."""
+    job = ledger.add_planned(REQUEST, WANTED, NOW)
+    ledger.withdraw(job.ref, "looked dead", NOW)
+    with pytest.raises(LedgerError, match="nothing was sent"):
+        ledger.mark_submitting(job.ref, NOW)
+
+
+def test_job_that_was_given_up_while_it_was_bought_is_kept(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was paid is recorded, open again, and an error names its id."""
+    job = ledger.add_planned(REQUEST, WANTED, NOW)
+    ledger.mark_submitting(job.ref, NOW)
+    ledger.withdraw(job.ref, "looked dead", NOW)
+    ledger.mark_submitted(job.ref, "j1", NOW)
+    kept = ledger.job(job.ref)
+    assert (kept.state, kept.job_id) == (JobState.SCHEDULED, "j1")
+    assert (kept.submitted_at, kept.finished_at, kept.error) == (NOW, None, None)
+    (record,) = caplog.records
+    assert (record.levelname, "j1" in record.message) == ("ERROR", True)
+
+
+def test_job_that_another_process_found_is_counted_once(ledger: Ledger) -> None:
+    """The same id stored twice is one attempt."""
+    job = buy(ledger)
+    ledger.mark_submitted(job.ref, "j1", NOW)
+    records = ledger.city_days(FULL.name, FIRST, LAST)
+    assert {record.attempts for record in records.values()} == {1}
+
+
+def test_id_the_vendor_repeats_is_named(ledger: Ledger) -> None:
+    """A second job under the id of a first is an error that says so."""
+    buy(ledger, days_of("c0", 0), "j1")
+    with pytest.raises(LedgerError, match="the vendor gave the id j1"):
+        buy(ledger, days_of("c1", 0), "j1")
+
+
+def test_id_does_not_replace_another(ledger: Ledger) -> None:
+    """A job that has an id keeps it: both are paid for."""
+    job = buy(ledger)
+    with pytest.raises(LedgerError, match="the vendor gave the id j2"):
+        ledger.mark_submitted(job.ref, "j2", NOW)
+    assert ledger.known_job_ids() == {"j1"}
+
+
+def test_closing_leaves_a_job_that_succeeded_meanwhile(ledger: Ledger) -> None:
+    """Its city-days are still to land."""
+    job = buy(ledger)
+    ledger.mark_status(job.ref, JobState.SUCCESS, NOW, bucket="b", folder_path="f/")
+    failed = CityDayState.JOB_FAILED
+    ledger.close_job(job.ref, JobState.CANCELLED, failed, "cancelled", NOW)
+    assert ledger.job(job.ref).state is JobState.SUCCESS
+    assert ledger.pending(job.ref) == WANTED
 
 
 def test_jobs_can_be_listed_by_time_and_feed(ledger: Ledger) -> None:

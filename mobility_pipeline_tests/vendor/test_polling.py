@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from mobility_pipeline.errors import VendorJobStillOpenError, VendorPermanentError
+from mobility_pipeline.errors import VendorJobStillOpenError, VendorJobUnknownError
 from mobility_pipeline.vendor.client import JobStatus, VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.polling import follow_job, wait_for_job
@@ -108,12 +108,17 @@ def test_unknown_status_is_still_running(
 
 
 def test_success_without_a_place_is_waited_through(
-    vendor: FakeVendor, client: VerasetClient, clock: Clock
+    vendor: FakeVendor,
+    client: VerasetClient,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A delivery that is nowhere is not finished."""
+    """A delivery that is nowhere is not finished; the log says once what is awaited."""
     job_id = vendor.add_job(status="SUCCESS")
-    vendor.poll_faults = [status_answer("SUCCESS")]
-    assert wait(client, job_id, clock) == ["SUCCESS", "SUCCESS"]
+    vendor.poll_faults = [status_answer("SUCCESS")] * 2
+    with caplog.at_level(logging.WARNING):
+        assert wait(client, job_id, clock) == ["SUCCESS"] * 3
+    assert caplog.text.count("without an s3_location") == 1
 
 
 def test_deadline_ends_the_wait(
@@ -136,7 +141,7 @@ def test_job_is_polled_at_least_once(
 
 def test_unknown_job_ends_the_wait(client: VerasetClient, clock: Clock) -> None:
     """A job the vendor does not know will not finish."""
-    with pytest.raises(VendorPermanentError):
+    with pytest.raises(VendorJobUnknownError):
         wait(client, "job-9", clock)
 
 
@@ -166,6 +171,20 @@ def test_following_a_failed_job_closes_its_city_days(
     records = ledger.city_days(FULL.name, FIRST, FIRST)
     assert {(record.state, record.reason) for record in records.values()} == {
         (CityDayState.JOB_FAILED, f"{status}: out of storage")
+    }
+
+
+def test_following_a_job_the_vendor_forgot_closes_its_city_days(
+    client: VerasetClient, ledger: Ledger, clock: Clock
+) -> None:
+    """A job nobody knows any more does not block its city-days."""
+    ref = bought(ledger, clock, "job-9")
+    job = follow(ledger, client, ref, clock)
+    reason = "the vendor no longer knows vendor job job-9"
+    assert (job.state, job.error) == (JobState.FAILED, reason)
+    records = ledger.city_days(FULL.name, FIRST, FIRST)
+    assert {(record.state, record.reason) for record in records.values()} == {
+        (CityDayState.JOB_FAILED, reason)
     }
 
 

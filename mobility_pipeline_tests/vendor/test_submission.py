@@ -14,12 +14,13 @@ from mobility_pipeline.errors import (
     VendorTransientError,
 )
 from mobility_pipeline.vendor.client import VerasetClient
+from mobility_pipeline.vendor.database import open_database
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import Limits
 from mobility_pipeline.vendor.records import CityDayState, JobState
 from mobility_pipeline.vendor.request import JobRequest
 from mobility_pipeline.vendor.submission import (
-    Asked,
+    Submitted,
     preview_jobs,
     quota_left,
     request_city_days,
@@ -43,7 +44,7 @@ WANTED = days_of("c0", 0, 1) | days_of("c1", 0)
 LAST = FIRST + timedelta(days=60)
 DELIVERED = CityDayState.DELIVERED
 
-Ask = Callable[..., Asked]
+Ask = Callable[..., Submitted]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def ask(ledger: Ledger, client: VerasetClient, clock: Clock) -> Ask:
         refresh: bool = False,
         asked_since: datetime | None = None,
         through: VerasetClient = client,
-    ) -> Asked:
+    ) -> Submitted:
         return request_city_days(
             ledger,
             through,
@@ -83,7 +84,7 @@ def states(ledger: Ledger) -> dict[CityDay, CityDayState]:
     return {day: record.state for day, record in records.items()}
 
 
-def deliver(ledger: Ledger, asked: Asked, clock: Clock) -> None:
+def deliver(ledger: Ledger, asked: Submitted, clock: Clock) -> None:
     """Finish every job, with everything delivered."""
     for job in asked.jobs:
         ledger.mark_status(job.ref, JobState.SUCCESS, clock.now())
@@ -216,6 +217,56 @@ def test_moved_boundary_is_bought_anew(
     assert len(vendor.submits) == 2
 
 
+@pytest.mark.parametrize("job_state", [JobState.FAILED, JobState.CANCELLED])
+def test_city_day_that_waits_for_a_dead_job_is_bought(
+    vendor: FakeVendor,
+    ledger: Ledger,
+    ask: Ask,
+    clock: Clock,
+    job_state: JobState,
+) -> None:
+    """A row that an older version left behind a closed job heals."""
+    (dead,) = ask(WANTED).jobs
+    ledger.mark_status(dead.ref, job_state, clock.now())
+    assert ledger.pending(dead.ref) == WANTED
+    (job,) = ask(WANTED).jobs
+    assert job.ref != dead.ref
+    assert ledger.pending(job.ref) == WANTED
+    assert len(vendor.submits) == 2
+
+
+class FailingLedger(Ledger):
+    """A ledger in which another process closes a job just before it is joined."""
+
+    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> bool:
+        """Find the job closed."""
+        state = CityDayState.JOB_FAILED
+        self.close_job(ref, JobState.FAILED, state, "out of luck", now)
+        return super().attach(ref, wanted, now)
+
+
+def test_city_day_of_a_job_that_ends_in_the_same_moment_is_bought(
+    vendor: FakeVendor, ledger_url: str, client: VerasetClient, clock: Clock
+) -> None:
+    """What could not join the job gets one of its own."""
+    ledger = FailingLedger(open_database(ledger_url))
+    surplus = days_of("c1", 1)
+    for wanted in (WANTED, surplus):
+        asked = request_city_days(
+            ledger,
+            client,
+            FULL,
+            CITIES,
+            wanted,
+            Limits(),
+            None,
+            now=clock.now,
+            sleep=clock.sleep,
+        )
+    (job,) = asked.jobs
+    assert (job.job_id, ledger.pending(job.ref)) == ("job-0002", surplus)
+
+
 def test_unknown_city_is_refused_before_anything_is_sent(
     vendor: FakeVendor, ask: Ask
 ) -> None:
@@ -281,6 +332,20 @@ def test_vendor_that_stays_down_is_given_up(
     late = vendor.add_job()
     assert [job.job_id for job in ask(WANTED).jobs] == [late]
     assert len(vendor.submits) == 6
+
+
+def test_job_of_the_slowest_submit_is_adopted(
+    vendor: FakeVendor, ledger: Ledger, ask: Ask, clock: Clock
+) -> None:
+    """After every attempt waited its longest, the job of the last one is still ours."""
+    slow = Fault(500, headers={"Retry-After": "3600"})
+    vendor.submit_faults = [slow] * 6
+    vendor.list_faults = [*[slow] * 4, Fault(200, '{"data": []}')] * 6
+    with pytest.raises(VendorTransientError, match="6 attempts"):
+        ask(WANTED)
+    assert sum(clock.slept_s) == 6 * 5 * 300
+    late = vendor.add_job(clock.now())
+    assert [job.job_id for job in ask(WANTED).jobs] == [late]
 
 
 def test_vendor_that_stays_busy_leaves_nothing_requested(

@@ -1,0 +1,94 @@
+"""Locks between processes that share a ledger, on SQLite and PostgreSQL."""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProcessLock:
+    """One lock of a ledger."""
+
+    name: str
+    """SQLite: part of the name of the lock's file, beside the ledger."""
+    number: int
+    """PostgreSQL: the advisory lock, which holds within one database."""
+    doing: str
+    """What its holder does, to tell those who wait: `is submitting vendor jobs`."""
+
+
+@contextmanager
+def hold_lock(
+    engine: sa.Engine, lock: ProcessLock, patience_s: float
+) -> Generator[None]:
+    """Hold a lock that the system lets go when this process dies, however it dies.
+
+    Args:
+        engine: keeps no connections: what acquiring sets on one must not stay.
+        lock: which.
+        patience_s: seconds of waiting after which the log says, once, what for.
+    """
+    if engine.dialect.name == "sqlite":
+        path = f"{engine.url.database}.{lock.name}.lock"
+        with _acquired_file(path, lock, patience_s):
+            yield
+        return
+    # Its own connection, outside any transaction: the lock lives as long as it.
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        _acquire_advisory_lock(connection, lock, patience_s)
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(lock.number)))
+
+
+@contextmanager
+def _acquired_file(path: str, lock: ProcessLock, patience_s: float) -> Generator[None]:
+    file_lock = FileLock(path)
+    try:
+        file_lock.acquire(timeout=patience_s)
+    except Timeout:
+        _say_waiting(lock)
+        file_lock.acquire()
+    try:
+        yield
+    finally:
+        file_lock.release()
+
+
+def _acquire_advisory_lock(
+    connection: sa.Connection, lock: ProcessLock, patience_s: float
+) -> None:
+    # A second at a time: while the driver waits, Python cannot react to a signal.
+    connection.exec_driver_sql("SET lock_timeout = '1s'")
+    is_said = False
+    for waited_s in count(1):
+        try:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(lock.number)))
+        except OperationalError as error:
+            if _sql_state(error) != "55P03":  # lock_not_available
+                raise
+        else:
+            return
+        if waited_s >= patience_s and not is_said:
+            is_said = True
+            _say_waiting(lock)
+
+
+def _say_waiting(lock: ProcessLock) -> None:
+    _LOG.warning("waiting: another process %s", lock.doing)
+
+
+def _sql_state(error: DBAPIError) -> str | None:
+    original: Any = error.orig  # psycopg2's errors, without types
+    return getattr(original, "pgcode", None)
