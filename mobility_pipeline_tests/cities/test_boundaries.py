@@ -36,7 +36,6 @@ def point(*numbers: object) -> dict[str, Any]:
         (point(36.8, -1.3, 1795), 15_000.5),
         (point(36.8, -1.3), 100_000),
         (point(36.8, -1.3), 1),
-        (point(36.8, -1.3), 100_000),
     ],
 )
 def test_good_boundary(geometry: object, radius_m: object) -> None:
