@@ -34,7 +34,6 @@ _NAMED_AT_MOST = 20
     pool="landing",
     # A delivery that is there is landed before the next job is waited for.
     tags={"dagster/priority": "1"},
-    description="Splits one delivery and publishes it city-day by city-day.",
 )
 def land_delivery(
     context: dg.OpExecutionContext,
@@ -65,10 +64,7 @@ def land_delivery(
     return reported
 
 
-@dg.op(
-    out=dg.Out(dg.Nothing, is_required=False),
-    description="Fails naming each asked-for city-day that is not in the lake.",
-)
+@dg.op(out=dg.Out(dg.Nothing, is_required=False))
 def settle(
     context: dg.OpExecutionContext,
     asked: Asked,

@@ -44,8 +44,8 @@ def to_city_day(partition: str) -> CityDay:
 
 
 @dataclass(frozen=True)
-class PartitionTarget:
-    """What a run with partitions is for."""
+class Target:
+    """What a run is for."""
 
     own: frozenset[CityDay]
     """This run's own city-days."""
@@ -55,7 +55,7 @@ class PartitionTarget:
 
 def read_target(
     context: dg.OpExecutionContext, asset_key: dg.AssetKey
-) -> PartitionTarget | None:
+) -> Target | None:
     """Return what the run's partitions ask for, or nothing where it has none.
 
     A backfill is cut into one run per date or city; each can see the whole target, and
@@ -66,10 +66,10 @@ def read_target(
     own = frozenset(to_city_day(key) for key in context.partition_keys)
     backfill = _find_backfill(context)
     if backfill is None or backfill.asset_backfill_data is None:
-        return PartitionTarget(own, own)
+        return Target(own, own)
     target = backfill.asset_backfill_data.target_subset
     keys = target.get_partitions_subset(asset_key).get_partition_keys()
-    return PartitionTarget(own, own | {to_city_day(key) for key in keys})
+    return Target(own, own | {to_city_day(key) for key in keys})
 
 
 def asked_since(context: dg.OpExecutionContext) -> datetime | None:

@@ -1,6 +1,6 @@
 """Ask the vendor: plan and submit vendor jobs for a run's city-days, and follow them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,9 @@ import dagster as dg
 from pydantic import Field
 
 from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.registry import Cities
 from mobility_pipeline.defs.failures import as_failures
-from mobility_pipeline.defs.partitions import asked_since, read_target
+from mobility_pipeline.defs.partitions import Target, asked_since, read_target
 from mobility_pipeline.defs.scope import read_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
@@ -25,6 +26,7 @@ from mobility_pipeline.resources.clients import make_limits
 from mobility_pipeline.schemas.feeds import FEEDS, Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor import submission
+from mobility_pipeline.vendor.client import JobStatus
 from mobility_pipeline.vendor.polling import follow_job
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
 
@@ -80,10 +82,7 @@ class Asked:
         return missing
 
 
-@dg.op(
-    out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)},
-    description="Plans and submits vendor jobs for the city-days not yet asked for.",
-)
+@dg.op(out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)})
 def plan_vendor_jobs(
     context: dg.OpExecutionContext,
     config: CityDaysConfig,
@@ -100,28 +99,15 @@ def plan_vendor_jobs(
         known = cities.create().load()
         for refused in known.refused:
             context.log.error(f"city {refused.name}: {'; '.join(refused.problems)}")
-        target = read_target(context, dg.AssetKey(["lake", feed.name]))
-        if target is None:
-            _check_asked(config)
-            scope = read_scope(
-                values,
-                known,
-                config.cities,
-                config.start,
-                config.end,
-                clock.now(),
-                is_typed=False,
-            )
-            own, whole = scope.expected, scope.requestable
-        else:
-            own, whole = target.own, target.whole
+        partitions = read_target(context, dg.AssetKey(["lake", feed.name]))
+        target = partitions or _read_config(config, known, values, clock.now())
         lake.create(feed).require_access()  # before anything is bought for it
         outcome = submission.request_city_days(
             ledger,
             vendor.create_client(),
             feed,
             known.active,
-            {city_day for city_day in whole if city_day.city in known.active},
+            {city_day for city_day in target.whole if city_day.city in known.active},
             make_limits(values),
             values.veraset_monthly_jobs,
             now=clock.now,
@@ -129,34 +115,25 @@ def plan_vendor_jobs(
             refresh=config.refresh,
             asked_since=asked_since(context),
         )
-        waiting = [job for job in outcome.jobs if ledger.pending(job.ref) & own]
+        refs = [job.ref for job in outcome.jobs if ledger.pending(job.ref) & target.own]
+    asked = Asked(
+        city_days=target.own,
+        done=outcome.done & target.own,
+        job_refs=tuple(refs),
+        not_sent=_not_sent(outcome),
+        refresh=config.refresh,
+        has_partitions=partitions is not None,
+    )
     context.log.info(
-        f"{feed.name}: {len(own)} city-days asked for, {len(outcome.done & own)} "
-        f"there already, {len(waiting)} vendor jobs to wait for"
+        f"{feed.name}: {len(asked.city_days)} city-days asked for, {len(asked.done)} "
+        f"there already, {len(refs)} vendor jobs to wait for"
     )
-    for job in waiting:
-        yield dg.DynamicOutput(
-            job.ref, output_name="jobs", mapping_key=f"job_{job.ref}"
-        )
-    yield dg.Output(
-        Asked(
-            city_days=own,
-            done=outcome.done & own,
-            job_refs=tuple(job.ref for job in waiting),
-            not_sent={
-                day: reason for day, reason in _not_sent(outcome).items() if day in own
-            },
-            refresh=config.refresh,
-            has_partitions=target is not None,
-        ),
-        output_name="asked",
-    )
+    for ref in refs:
+        yield dg.DynamicOutput(ref, output_name="jobs", mapping_key=f"job_{ref}")
+    yield dg.Output(asked, output_name="asked")
 
 
-@dg.op(
-    pool="vendor",
-    description="Waits until one vendor job has ended; the ledger keeps how.",
-)
+@dg.op(pool="vendor")
 def collect_delivery(
     context: dg.OpExecutionContext,
     job_ref: int,
@@ -180,9 +157,7 @@ def collect_delivery(
             deadline=_deadline(context, values, clock.now()),
             now=clock.now,
             sleep=clock.sleep,
-            on_status=lambda status: context.log.info(
-                f"vendor job {status.job_id} is {status.status}"
-            ),
+            on_status=_log_changes(context),
         )
     context.log.info(f"vendor job {job.job_id} ended as {job.state}")
     return job_ref
@@ -200,12 +175,36 @@ def find_run_feed(context: dg.OpExecutionContext) -> Feed:
     return FEEDS[context.op_handle.path[0].removeprefix("lake__")]
 
 
-def _check_asked(config: CityDaysConfig) -> None:
+def _read_config(
+    config: CityDaysConfig, known: Cities, settings: Settings, now: datetime
+) -> Target:
     if not (config.start and config.end):
         raise UsageError(
             "nothing is asked for: choose partitions, or set start and end in the config "
             "of plan_vendor_jobs"
         )
+    scope = read_scope(
+        settings,
+        known,
+        config.cities,
+        config.start,
+        config.end,
+        now,
+        is_typed=False,
+    )
+    return Target(scope.expected, scope.requestable)
+
+
+def _log_changes(context: dg.OpExecutionContext) -> Callable[[JobStatus], None]:
+    """Return what logs a job's status when it is another one than before."""
+    seen: list[str] = []
+
+    def log(status: JobStatus) -> None:
+        if status.status not in seen[-1:]:
+            seen.append(status.status)
+            context.log.info(f"vendor job {status.job_id} is {status.status}")
+
+    return log
 
 
 def _deadline(

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from mobility_pipeline.errors import ConfigurationError, LedgerError
 from mobility_pipeline.vendor.locks import ProcessLock, hold_lock
+from mobility_pipeline.vendor.tables import VERSION_TABLE
 
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 _BUSY_TIMEOUT_S = 60.0
@@ -190,11 +191,16 @@ def _alembic_config() -> Config:
 
 def _current_version(engine: sa.Engine) -> str | None:
     with engine.begin() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _read_version(connection)
+
+
+def _read_version(connection: sa.Connection) -> str | None:
+    options = {"version_table": VERSION_TABLE}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
 def _refuse_newer(connection: sa.Connection, config: Config) -> None:
-    version = MigrationContext.configure(connection).get_current_revision()
+    version = _read_version(connection)
     known = {
         script.revision
         for script in ScriptDirectory.from_config(config).walk_revisions()

@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 
 from mobility_pipeline.sandbox.launch import Sandbox
+from mobility_pipeline.settings import PROJECT
 from mobility_pipeline_tests.conftest import CITIES, Workplace
 
 
@@ -373,3 +374,24 @@ def test_lake_that_lost_its_days_is_not_reported_as_success(
     answer = workplace.request(newest, newest, DAGSTER_HOME=elsewhere)
     assert answer.code == 1
     assert "gone from the lake" in answer.stderr
+
+
+def test_everything_on_postgresql(
+    sandbox: Sandbox, workplace: Workplace, newest: date, postgres_url: str
+) -> None:
+    """With deploy/postgres/dagster.yaml and the ledger there too, nothing is local."""
+    home = workplace.home / "production"
+    home.mkdir()
+    config = PROJECT / "deploy" / "postgres" / "dagster.yaml"
+    (home / "dagster.yaml").write_bytes(config.read_bytes())
+    variables = {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_POSTGRES_URL": postgres_url,
+        "MOBILITY_LEDGER_URL": postgres_url,
+    }
+    answer = workplace.request(newest, newest, **variables)
+    assert (answer.code, answer.document["landed"]) == (0, 2), answer.stderr
+    again = workplace.request(newest, newest, **variables)
+    assert (again.code, again.document["skipped"]) == (0, 2)
+    assert len(sandbox.jobs()) == 1
+    assert not [*home.rglob("*.db"), *workplace.home.rglob("ledger.sqlite")]

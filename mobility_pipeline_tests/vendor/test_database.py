@@ -79,7 +79,7 @@ def test_ledger_of_newer_code_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     open_database(f"sqlite:///{path}").close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE ledger_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(ConfigurationError, match="newer than this code"):
         open_database(f"sqlite:///{path}")
