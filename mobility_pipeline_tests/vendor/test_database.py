@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from mobility_pipeline.errors import ConfigurationError, LedgerError
 from mobility_pipeline.vendor.database import open_database
-from mobility_pipeline.vendor.tables import city_days, metadata
+from mobility_pipeline.vendor.tables import VERSION_TABLE, city_days, metadata
 from mobility_pipeline_tests.vendor.requester import open_at_once
 
 
@@ -24,7 +24,8 @@ def test_migrations_make_the_declared_tables(ledger_url: str) -> None:
     open_database(ledger_url).close()
     engine = sa.create_engine(ledger_url)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
+        options = {"version_table": VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
