@@ -395,3 +395,24 @@ def test_everything_on_postgresql(
     assert (again.code, again.document["skipped"]) == (0, 2)
     assert len(sandbox.jobs()) == 1
     assert not [*home.rglob("*.db"), *workplace.home.rglob("ledger.sqlite")]
+
+
+def test_without_a_role_the_ambient_identity_reads_and_writes(
+    workplace: Workplace, newest: date
+) -> None:
+    """VERASET_ROLE_ARN is optional."""
+    answer = workplace.request(newest, newest, VERASET_ROLE_ARN="")
+    assert (answer.code, answer.document["landed"]) == (0, 2), answer.stderr
+
+
+def test_job_that_the_vendor_forgot_is_given_up_and_bought_anew(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """404 for a job closes it; the days are not blocked for ever."""
+    sandbox.set_vendor_faults(never_finish=True)
+    workplace.request(newest, newest, VERASET_POLL_TIMEOUT_MINUTES="0.001")
+    sandbox.reset()
+    given_up = workplace.request(newest, newest)
+    assert (given_up.code, _reasons(given_up)) == (1, {"job_failed": 2})
+    again = workplace.request(newest, newest)
+    assert (again.code, again.document["landed"]) == (0, 2)
