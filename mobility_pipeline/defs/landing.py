@@ -12,9 +12,9 @@ from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.defs.vendor import Asked, find_run_feed
 from mobility_pipeline.errors import CityDaysMissingError
+from mobility_pipeline.lake.land import land_job
 from mobility_pipeline.lake.manifest import Manifest
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.lake.receive import land_job
 from mobility_pipeline.resources.adapters import (
     ClockResource,
     LakeResource,

@@ -3,7 +3,7 @@
 The manifest is the switch: parts under new names first, then the manifest in one PUT,
 then every other part goes. A crash at any point leaves the old day or the new one; the
 next publish of that city-day removes what the crash left. Two processes that publish the
-same vendor job's city-day at once write the same bytes under the same names; `receive.py`
+same vendor job's city-day at once write the same bytes under the same names; `land.py`
 sees to it that an older job's rows are not published once the ledger has moved on.
 """
 

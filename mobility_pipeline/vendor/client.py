@@ -132,11 +132,6 @@ class VerasetClient:
         path = _job_path(job_id)
         self._of_job(job_id, lambda: self._read_data("DELETE", path))
 
-    def preview(self, job_id: str) -> object:
-        """Return the vendor's preview of one job; it has no declared shape."""
-        path = f"{_job_path(job_id)}/preview"
-        return self._repeat(lambda: self._read_data("GET", path))
-
     def _of_job(self, job_id: str, read: Callable[[], _Answer]) -> _Answer:
         """Read about one job; a 404 counts only where the vendor's list agrees.
 
