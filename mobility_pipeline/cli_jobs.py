@@ -49,7 +49,7 @@ def show(job_id: str, as_json: bool) -> int:
         "request_sha256": job.request_sha256,
         "areas": [{"city": area.city, "area_id": area.area_id} for area in job.areas],
     }
-    answer(as_json, document, make_table(("", job_id), document.items()))
+    answer(as_json, document, make_table(("", job_id), [*document.items()]))
     return DONE
 
 
@@ -71,7 +71,7 @@ def cancel(job_id: str, as_json: bool) -> int:
         now=lambda: datetime.now(UTC),
     )
     document = job_document(ended) | {"note": _explain(ended)}
-    answer(as_json, document, make_table(("", job_id), document.items()))
+    answer(as_json, document, make_table(("", job_id), [*document.items()]))
     return DONE
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from mobility_pipeline.cities.registry import RefusedCity
@@ -20,7 +20,7 @@ _FILE_WIDTH = 160
 STDERR = Console(stderr=True, highlight=False)
 
 
-def answer(as_json: bool, document: Any, table: Table) -> None:
+def answer(as_json: bool, document: Any, table: Group) -> None:
     """Print the result: the document on stdout, or the table."""
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
@@ -51,15 +51,16 @@ def warn_refused(refused: Iterable[RefusedCity]) -> None:
 
 
 def make_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None
-) -> Table:
-    """Make a table of plain text."""
-    table = Table(title=title, title_justify="left")
+    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None
+) -> Group:
+    """Make a table of plain text below its title; without rows there is only that."""
+    table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
-    return table
+    lines = [title] if title else []
+    return Group(*lines, *([table] if rows or not title else []))
 
 
 def span(start: date, end: date) -> dict[str, str]:
