@@ -6,6 +6,7 @@ With `--json` exactly one JSON document goes to stdout; everything else goes to 
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -203,6 +204,10 @@ def request(asked: Request, as_json: bool) -> int:
         (day.city, day.date.isoformat(), state.value, detail)
         for day, (state, detail) in outcome.missing.items()
     ]
+    reasons = Counter((reason, detail) for _, _, reason, detail in missing if detail)
+    for (reason, detail), count in reasons.items():
+        line = f"{count} city-days {reason}: {detail}"
+        STDERR.print(line, style="red", markup=False, soft_wrap=True)
     document = {
         "jobs": [job_document(job) for job in outcome.jobs],
         "landed": outcome.landed,

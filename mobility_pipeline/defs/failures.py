@@ -1,6 +1,6 @@
 """The one place where our errors become Dagster failures, and failures become a line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -20,7 +20,9 @@ ERROR_TYPE = "error_type"
 
 
 @contextmanager
-def as_failures(context: dg.OpExecutionContext, retry_s: float) -> Iterator[None]:
+def as_failures(
+    context: dg.OpExecutionContext, retry_s: float, sleep: Callable[[float], None]
+) -> Iterator[None]:
     """Retry the step on a transient error; turn every other deliberate one into a failure.
 
     A wait for a vendor job that took too long is not repeated: the next run waits on.
@@ -33,8 +35,9 @@ def as_failures(context: dg.OpExecutionContext, retry_s: float) -> Iterator[None
         )
         if is_worth_it and context.retry_number < _RETRIES:
             context.log.warning(f"will be tried again: {error}")
-            wait_s = retry_s * 2**context.retry_number
-            raise dg.RetryRequested(_RETRIES, wait_s) from error
+            # Waited for here, since Dagster's own wait would not end at Ctrl-C.
+            sleep(retry_s * 2**context.retry_number)
+            raise dg.RetryRequested(_RETRIES, 0) from error
         raise dg.Failure(
             description=str(error),
             metadata={ERROR_TYPE: type(error).__name__},

@@ -45,7 +45,10 @@ def land_delivery(
 ) -> list[CityDay]:
     """Land what the run waits for, if its job succeeded; returns city-days reported."""
     feed = find_run_feed(context)
-    with as_failures(context, _STORAGE_S), closing(vendor.open_ledger()) as ledger:
+    with (
+        as_failures(context, _STORAGE_S, clock.sleep),
+        closing(vendor.open_ledger()) as ledger,
+    ):
         job = ledger.job(job_ref)
         if job.state != JobState.SUCCESS:
             return []
@@ -71,10 +74,14 @@ def settle(
     landed: list[list[CityDay]],
     vendor: VendorResource,
     lake: LakeResource,
+    clock: ClockResource,
 ) -> Iterator[NoReturn]:
     """Report city-days landed by other runs, then fail if any asked for is missing."""
     feed = find_run_feed(context)
-    with as_failures(context, _STORAGE_S), closing(vendor.open_ledger()) as ledger:
+    with (
+        as_failures(context, _STORAGE_S, clock.sleep),
+        closing(vendor.open_ledger()) as ledger,
+    ):
         records = ledger.records_of(feed.name, asked.city_days)
         missing = asked.find_missing(records)
         reported = {city_day for city_days in landed for city_day in city_days}

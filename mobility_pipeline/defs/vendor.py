@@ -94,7 +94,10 @@ def plan_vendor_jobs(
 ) -> Iterator[Any]:
     """Ask for what the run lacks; yields each vendor job its city-days wait for."""
     feed = find_run_feed(context)
-    with as_failures(context, OUTAGE_S), closing(vendor.open_ledger()) as ledger:
+    with (
+        as_failures(context, OUTAGE_S, clock.sleep),
+        closing(vendor.open_ledger()) as ledger,
+    ):
         values = settings.load()
         known = cities.create().load()
         for refused in known.refused:
@@ -147,7 +150,10 @@ def collect_delivery(
     still open at the deadline fails this step, so that a re-execution from failure, like
     the next run, waits on.
     """
-    with as_failures(context, OUTAGE_S), closing(vendor.open_ledger()) as ledger:
+    with (
+        as_failures(context, OUTAGE_S, clock.sleep),
+        closing(vendor.open_ledger()) as ledger,
+    ):
         values = settings.load()
         job = follow_job(
             ledger,

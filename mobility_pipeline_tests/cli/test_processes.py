@@ -2,8 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing, suppress
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +91,27 @@ def test_two_requests_at_the_same_moment_submit_one_job(
         document = json.loads(stdout)
         assert document["landed"] + document["skipped"] == 4
         assert document["missing"] == []
+
+
+def test_ctrl_c_ends_the_wait_for_a_store_that_is_down(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """SIGINT while a step waits to be tried again: exit 130 before the wait is over."""
+    sandbox.set_s3_faults(slow_down_every=1)
+    process = _start(workplace, newest, newest, AWS_MAX_ATTEMPTS="1")
+    logs = workplace.home / "dagster" / "history" / "runs"
+    wait_until(lambda: any(_waits_to_retry(path) for path in logs.glob("*.db")))
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=12)
+    assert process.returncode == 130, stderr
+    assert json.loads(stdout)["error"]["type"] == "Interrupted"
+
+
+def _waits_to_retry(path: Path) -> bool:
+    query = "SELECT 1 FROM event_logs WHERE event LIKE '%will be tried again%'"
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        suppress(sqlite3.OperationalError),  # Dagster is still making the table
+    ):
+        return connection.execute(query).fetchone() is not None
+    return False
