@@ -26,7 +26,7 @@ from mobility_pipeline.errors import (
     VendorTransientError,
 )
 from mobility_pipeline.vendor.answers import Json, read_envelope, refuse_error_code
-from mobility_pipeline.vendor.backoff import LONGEST_WAIT_S, wait_after
+from mobility_pipeline.vendor.backoff import wait_after
 from mobility_pipeline.vendor.endpoints import check_submittable
 from mobility_pipeline.vendor.statuses import (
     JobStatus,
@@ -87,11 +87,6 @@ class VerasetClient:
     def longest_attempt_s(self) -> float:
         """Seconds until one attempt has an answer or is given up."""
         return sum(self._timeout_s)
-
-    @property
-    def longest_read_s(self) -> float:
-        """Seconds of a read whose every attempt and wait is the longest."""
-        return self._attempts * (self.longest_attempt_s + LONGEST_WAIT_S)
 
     def submit(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """Buy a job, in exactly one attempt, and return its id.

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from mobility_pipeline.errors import VendorPermanentError, VendorTransientError
-from mobility_pipeline.vendor.backoff import LONGEST_WAIT_S, wait_after
+from mobility_pipeline.vendor.backoff import wait_after
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import JobState, VendorJob
@@ -43,7 +43,7 @@ class Sender:
             VendorPermanentError: nor will it with this key.
         """
         for job in self.ledger.interrupted_jobs():
-            job_id = self._find_unexplained(job) if _may_be_bought(job) else None
+            job_id = self._find_left_behind(job) if _may_be_bought(job) else None
             if job_id is not None:
                 _LOG.warning("adopted vendor job %s, left by a dead process", job_id)
                 self.ledger.mark_submitted(job.ref, job_id, self.now())
@@ -63,17 +63,17 @@ class Sender:
                 next `resolve_interrupted` finds out; else the job is withdrawn.
             VendorPermanentError: the vendor refused it; nothing was bought.
         """
-        self.ledger.mark_submitting(planned.ref, self.now())
-        job = self.ledger.job(planned.ref)
+        job, began_at = planned, self.now()
         may_have_happened = False
         for attempt in count(1):
+            self.ledger.mark_submitting(job.ref, self.now())
             try:
                 job_id = self.client.submit(job.endpoint, job.body)
             except VendorTransientError as error:
                 _LOG.warning("%s, attempt %d: %s", job.name, attempt, error)
                 may_have_happened = may_have_happened or error.may_have_happened
                 self.sleep(wait_after(attempt, error.retry_after_s))
-                job_id = self._look_up(job) if may_have_happened else None
+                job_id = self._look_up(job, began_at) if may_have_happened else None
                 if job_id is None and attempt == _ATTEMPTS:
                     raise self._given_up(job, error, may_have_happened) from error
             if job_id is not None:
@@ -92,20 +92,30 @@ class Sender:
             may_have_happened=may_have_happened,
         )
 
-    def _look_up(self, job: VendorJob) -> str | None:
+    def _look_up(self, job: VendorJob, began_at: datetime) -> str | None:
         try:
-            return self._find_unexplained(job)
+            return self._find_unexplained(job, began_at, self.now())
         except VendorPermanentError as error:
             # Not a refusal of the job: it may be bought, and stays to be resolved.
             raise VendorTransientError(
                 f"{job.name} may have been bought, and cannot be looked up: {error}"
             ) from error
 
-    def _find_unexplained(self, job: VendorJob) -> str | None:
-        """Return the id of the one job the vendor has and the ledger does not know."""
+    def _find_left_behind(self, job: VendorJob) -> str | None:
+        """Look for the job of an attempt during which a process died.
+
+        Each attempt records when it began, so that the window is as narrow as one: what
+        others buy on the same account later is not taken for ours.
+        """
         sent_at = job.submitting_at or job.planned_at
-        earliest = sent_at - _CLOCK_SKEW
-        latest = sent_at + self._longest_submit() + _CLOCK_SKEW
+        one_attempt = timedelta(seconds=self.client.longest_attempt_s)
+        return self._find_unexplained(job, sent_at, sent_at + one_attempt)
+
+    def _find_unexplained(
+        self, job: VendorJob, began_at: datetime, ended_at: datetime
+    ) -> str | None:
+        """Return the id of the one job the vendor has and the ledger does not know."""
+        earliest, latest = began_at - _CLOCK_SKEW, ended_at + _CLOCK_SKEW
         known = self.ledger.known_job_ids()
         found = [
             listed.id
@@ -122,12 +132,6 @@ class Sender:
                 ", ".join(found),
             )
         return found[0] if len(found) == 1 else None
-
-    def _longest_submit(self) -> timedelta:
-        """Return how long one job is sent for at most: each attempt, wait and look-up."""
-        client = self.client
-        once_s = client.longest_attempt_s + LONGEST_WAIT_S + client.longest_read_s
-        return timedelta(seconds=_ATTEMPTS * once_s)
 
 
 def _may_be_bought(job: VendorJob) -> bool:

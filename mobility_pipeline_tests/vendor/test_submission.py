@@ -334,18 +334,30 @@ def test_vendor_that_stays_down_is_given_up(
     assert len(vendor.submits) == 6
 
 
-def test_job_of_the_slowest_submit_is_adopted(
+def test_job_of_the_last_attempt_is_adopted_however_long_the_others_took(
     vendor: FakeVendor, ledger: Ledger, ask: Ask, clock: Clock
 ) -> None:
     """After every attempt waited its longest, the job of the last one is still ours."""
     slow = Fault(500, headers={"Retry-After": "3600"})
     vendor.submit_faults = [slow] * 6
-    vendor.list_faults = [*[slow] * 4, Fault(200, '{"data": []}')] * 6
     with pytest.raises(VendorTransientError, match="6 attempts"):
         ask(WANTED)
-    assert sum(clock.slept_s) == 6 * 5 * 300
-    late = vendor.add_job(clock.now())
-    assert [job.job_id for job in ask(WANTED).jobs] == [late]
+    assert sum(clock.slept_s) == 6 * 300
+    last_attempt_at = clock.now() - timedelta(seconds=300)
+    ours = vendor.add_job(last_attempt_at)
+    assert [job.job_id for job in ask(WANTED).jobs] == [ours]
+    assert len(vendor.submits) == 6
+
+
+def test_job_bought_by_others_after_a_crash_is_not_adopted(
+    vendor: FakeVendor, ledger: Ledger, ask: Ask, clock: Clock
+) -> None:
+    """A job from long after the last attempt is somebody else's; ours is bought."""
+    vendor.submit_faults = [Fault(500)] * 6
+    with pytest.raises(VendorTransientError):
+        ask(WANTED)
+    vendor.add_job(clock.now() + timedelta(minutes=10))
+    assert [job.job_id for job in ask(WANTED).jobs] == ["job-0002"]
 
 
 def test_vendor_that_stays_busy_leaves_nothing_requested(
