@@ -6,7 +6,7 @@ python -m mobility_pipeline.sandbox --home .mobility/sandbox
 import argparse
 import signal
 import sys
-import threading
+from contextlib import suppress
 from pathlib import Path
 
 from mobility_pipeline.sandbox.launch import Sandbox
@@ -20,14 +20,16 @@ def main() -> None:
     parser.add_argument("--vendor-port", type=int, default=0)
     arguments = parser.parse_args()
     ports = (arguments.s3_port, arguments.vendor_port)
-    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with Sandbox.start(arguments.home, ports=ports) as sandbox:
+        signal.signal(number, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        Sandbox.start(arguments.home, ports=ports) as sandbox,
+    ):
         for name, value in sandbox.environment.items():
             sys.stdout.write(f"export {name}={value}\n")
         sys.stdout.flush()
-        stopped.wait()
+        signal.pause()
 
 
 if __name__ == "__main__":

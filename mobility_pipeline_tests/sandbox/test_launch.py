@@ -92,7 +92,10 @@ def test_the_foreground_command_prints_the_environment(tmp_path: Path) -> None:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(8)]
         process.terminate()
-        assert process.wait(20) == 0
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()  # a failure must not wait for ever
     url = (
         next(line for line in lines if "AWS_ENDPOINT_URL" in line).strip().split("=")[1]
     )
