@@ -176,7 +176,7 @@ def _to_text_map(array: pa.Array) -> pa.Array:
         return pa.nulls(len(array), TEXT_MAP)
     try:
         return array.cast(TEXT_MAP)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such cast in Arrow: cell by cell
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # Arrow can not: by cell
         cells = [_to_text_pairs(cell) for cell in array.to_pylist()]
         return pa.array(cells, TEXT_MAP)
 
@@ -198,7 +198,7 @@ def _to_text_list(array: pa.Array) -> pa.Array:
         return pa.nulls(len(array), TEXT_LIST)
     try:
         return array.cast(TEXT_LIST)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such cast in Arrow: cell by cell
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # Arrow can not: by cell
         cells: list[list[object] | None] = array.to_pylist()
         texts = [
             None if cell is None else [_as_text(value) for value in cell]

@@ -102,7 +102,7 @@ def _shared_type(columns: Sequence[pa.ChunkedArray]) -> pa.DataType:
         shared = unified.field("column").type
         for column in columns:
             to_plain(column).cast(shared)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # all are text
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return pa.string()
     return pa.string() if pt.is_null(shared) else shared
 
