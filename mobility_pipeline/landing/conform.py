@@ -102,6 +102,7 @@ def _shared_type(columns: Sequence[pa.ChunkedArray]) -> pa.DataType:
         shared = unified.field("column").type
         for column in columns:
             to_plain(column).cast(shared)
+    # The files share no type, or a cell does not fit it: as text nothing is lost.
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return pa.string()
     return pa.string() if pt.is_null(shared) else shared
