@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UI ?= 1
 
-.PHONY: demo test check dev lock clean
+.PHONY: demo test check dev bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test   every test"
 	@echo "make check  format, lint, types, contracts, definitions"
 	@echo "make dev    the Dagster web UI and daemon on your settings (.env)"
+	@echo "make bench  how fast landing is, against peers (25 minutes, 30 GB of disk)"
 
 demo: .venv/ready
 	$(BIN)/mobility demo $(if $(filter 0,$(UI)),--no-ui,--ui)
@@ -33,6 +34,20 @@ dev: .venv/ready
 	  { mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml; }
 	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}" \
 	  $(BIN)/dagster dev -w workspace.yaml
+
+bench: .venv/ready .venv-bench/ready
+	$(BIN)/python -m bench $(BENCH)
+
+# The peers' programs; apart, since awscli brings its own botocore.
+.venv-bench/ready: bench/requirements.lock
+	@if command -v uv >/dev/null; then \
+	  uv venv --allow-existing --quiet --python ">=3.11" .venv-bench && \
+	  VIRTUAL_ENV=.venv-bench uv pip install --quiet -r $<; \
+	else \
+	  $(PYTHON) -m venv .venv-bench && \
+	  .venv-bench/bin/pip install --quiet -r $<; \
+	fi
+	@touch $@
 
 .venv/ready: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null; then \

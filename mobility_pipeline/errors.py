@@ -138,6 +138,10 @@ class StorageError(TransientError):
     """S3 failed after its own retries; what was published stays, the rest can be repeated."""
 
 
+class LandingInterruptedError(TransientError):
+    """A process that landed a date was killed; what was published stays."""
+
+
 class StorageForbiddenError(PermanentError):
     """S3 or STS refused: no such bucket, or the role may not read or write it."""
 

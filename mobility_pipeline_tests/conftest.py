@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mobility_pipeline.cli import main
 from mobility_pipeline.sandbox.launch import Sandbox
@@ -23,6 +24,12 @@ pytest_plugins = [
     "mobility_pipeline_tests.fixtures.postgres",
     "mobility_pipeline_tests.fixtures.sandbox",
 ]
+
+# A busy machine is no failure.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 CITIES = ("canada/british_columbia/vancouver", "kenya/nairobi/nairobi")
 """A polygon and a circle: the two ways an area is sent."""

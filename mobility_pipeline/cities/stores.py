@@ -2,19 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import (
-    GenericError,
-    InvalidPathError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import LocalStore, S3Store
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.store import LocalStore
 
 from mobility_pipeline.errors import (
     ConfigurationError,
@@ -22,12 +15,10 @@ from mobility_pipeline.errors import (
     StorageError,
     StorageForbiddenError,
 )
+from mobility_pipeline.s3 import S3_ERRORS, make_s3_store, read_failure
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore, S3Config, S3CredentialProvider
-
-_RETRIES = 5
-_RETRY_TIMEOUT = timedelta(seconds=60)
+    from obstore.store import ObjectStore, S3CredentialProvider, S3Store
 
 
 def open_store(
@@ -86,17 +77,13 @@ def translated_errors(action: str) -> Generator[None]:
     """
     try:
         yield
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise _forbidden(action, error) from error
     except PreconditionError as error:
         raise RegistryConflictError(
             f"{action}: somebody else changed it meanwhile; look at it and try again"
         ) from error
-    except InvalidPathError as error:
-        raise ConfigurationError(
-            f"{action}: rename or remove that file: {_first_line(error)}"
-        ) from error
-    except (FileNotFoundError, GenericError) as error:
+    except AlreadyExistsError:
+        raise  # an answer, for whoever asked to create
+    except S3_ERRORS as error:
         raise _interpret(action, error) from error
 
 
@@ -112,41 +99,32 @@ def _open_s3(
     endpoint_url: str | None,
     region: str,
     credentials: "S3CredentialProvider | None",
-) -> S3Store:
+) -> "S3Store":
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     if not bucket:
         raise ConfigurationError(f"MOBILITY_CITIES is {location!r}: no bucket in it")
-    config: S3Config = {"region": region}
-    if endpoint_url:
-        config["endpoint"] = endpoint_url
-    return S3Store(
+    return make_s3_store(
         bucket,
+        endpoint_url=endpoint_url,
+        region=region,
+        credentials=credentials,
         prefix=prefix.strip("/") or None,
-        config=config,
-        client_options={"allow_http": (endpoint_url or "").startswith("http://")},
-        retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
-        credential_provider=credentials,
     )
 
 
 def _interpret(
     action: str, error: Exception
 ) -> ConfigurationError | StorageForbiddenError | StorageError:
-    # obstore has no type of its own for these answers; the text holds S3's code.
-    text = str(error)
-    if "NoSuchBucket" in text:
+    failure = read_failure(error)
+    if failure.code == "NoSuchBucket":
         return ConfigurationError(f"{action}: MOBILITY_CITIES names no existing bucket")
-    if "403 Forbidden" in text or "401 Unauthorized" in text:
-        return _forbidden(action, error)
-    return StorageError(f"{action}: {_first_line(error)}")
-
-
-def _forbidden(action: str, error: Exception) -> StorageForbiddenError:
-    return StorageForbiddenError(
-        f"{action}: not allowed; check the credentials and MOBILITY_CITIES "
-        f"({_first_line(error)})"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    if failure.is_bad_name:
+        return ConfigurationError(
+            f"{action}: rename or remove that file: {failure.reason}"
+        )
+    if failure.is_forbidden:
+        return StorageForbiddenError(
+            f"{action}: not allowed; check the credentials and MOBILITY_CITIES "
+            f"({failure.reason})"
+        )
+    return StorageError(f"{action}: {failure.reason}")

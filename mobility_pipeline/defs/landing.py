@@ -58,8 +58,7 @@ def land_delivery(
             job,
             {city_day.date for city_day in asked.city_days},
             ledger=ledger,
-            deliveries=vendor.read_deliveries(),
-            lake=target,
+            site=lake.landing_site(feed),
             now=clock.now,
         ):
             _report(context, feed, target, published.manifest)

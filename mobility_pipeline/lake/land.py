@@ -1,22 +1,60 @@
-"""Land one vendor job's delivery: read, split and publish it date by date, and record it."""
+"""Land one vendor job's delivery, dates side by side, and record what became of each."""
 
+import gc
 import logging
-from collections.abc import Callable, Collection, Iterator
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.errors import DeliveryRejectedError
-from mobility_pipeline.lake.publish import Lake, Published, publish_city
+from mobility_pipeline.errors import (
+    DeliveryRejectedError,
+    LandingInterruptedError,
+    MobilityError,
+)
+from mobility_pipeline.lake.land_date import DateTask, LandedDate, OpenLake, land_date
+from mobility_pipeline.lake.publish import Published
 from mobility_pipeline.landing.delivery import Delivery, list_delivery
-from mobility_pipeline.landing.split import split_date
+from mobility_pipeline.landing.memory import keep_freed_memory
+from mobility_pipeline.landing.split import Means
+from mobility_pipeline.landing.storage import OpenBucket
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import CityDayState, VendorJob
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 _LOG = logging.getLogger(__name__)
+
+_MEMORY_BYTES = 1024 * 2**20
+"""Of all processes together, above what they take before they begin."""
+_SMALL_FILES, _SMALL_BYTES = 500, 16 * 2**20
+"""A delivery below both is landed faster here than a process starts."""
+
+
+@dataclass(frozen=True)
+class LandingSite:
+    """Where a job's delivery comes from and goes to. Can be sent to another process."""
+
+    open_deliveries: OpenBucket
+    open_lake: OpenLake
+    folder: Path
+    """On a disk that holds a date's rows several times over."""
+    cores: int
+    """Processes to use at most, and threads of them together."""
 
 
 def land_job(
@@ -24,8 +62,7 @@ def land_job(
     dates: Collection[date],
     *,
     ledger: Ledger,
-    deliveries: "S3Client",
-    lake: Lake,
+    site: LandingSite,
     now: Callable[[], datetime],
 ) -> Iterator[Published]:
     """Land the city-days that wait for a successful job, and settle them in the ledger.
@@ -37,10 +74,9 @@ def land_job(
     Args:
         job: with its S3 location.
         dates: land these only.
-        ledger: settled after each publish; a crash between the two repeats the publish,
-            which changes nothing.
-        deliveries: may read the vendor's bucket.
-        lake: of the job's feed.
+        ledger: settled after a date is published; a crash between the two repeats at most
+            a look at what stands.
+        site: where from and where to.
         now: the present instant.
 
     Yields:
@@ -49,11 +85,13 @@ def land_job(
     Raises:
         StorageError: S3 failed; what was published stays, the rest stays open.
         StorageForbiddenError: the role may not read or write.
+        LandingInterruptedError: a process was killed from outside; the same holds.
     """
-    waiting = {day for day in ledger.pending(job.ref) if day.date in dates}
+    waiting = {day.date for day in ledger.pending(job.ref) if day.date in dates}
     if not waiting:
         return
-    delivery = list_delivery(deliveries, job.bucket or "", job.folder_path or "")
+    bucket = site.open_deliveries(job.bucket or "")
+    delivery = list_delivery(bucket, job.folder_path or "")
     if delivery.unplaced:
         _LOG.warning(
             "%s: %d files outside any date=YYYY-MM-DD folder are not read, such as %s",
@@ -61,62 +99,173 @@ def land_job(
             len(delivery.unplaced),
             delivery.unplaced[0],
         )
-    for day in sorted({city_day.date for city_day in waiting}):
-        cities = {city_day.city for city_day in waiting if city_day.date == day}
-        if day not in delivery.dates:
-            reason = f"vendor job {job.job_id} delivered no {day}"
-            _settle_date(
-                ledger, job, day, cities, CityDayState.NOT_DELIVERED, reason, now()
-            )
+    lander = _Lander(job, delivery, ledger, site, now)
+    processes = _count_processes(delivery, waiting, site.cores)
+    side_by_side = max(processes, 1)
+    means = Means(
+        _MEMORY_BYTES // side_by_side, max(site.cores // side_by_side, 1), site.folder
+    )
+    with (
+        ThreadPoolExecutor(side_by_side, "land") as threads,
+        _open_pool(processes, site) as pool,
+    ):
+        results = [
+            threads.submit(lander.land, day, pool, means) for day in sorted(waiting)
+        ]
+        yield from _collect(results)
+
+
+def _collect(results: Sequence[Future[tuple[Published, ...]]]) -> Iterator[Published]:
+    """Yield what dates become; after a failure let those under way end, then raise it."""
+    failures: list[MobilityError] = []
+    for result in as_completed(results):
+        if result.cancelled():
             continue
         try:
-            yield from _land_date(
-                job, delivery, day, cities, ledger, deliveries, lake, now
-            )
-        except DeliveryRejectedError as error:
-            _settle_date(
-                ledger, job, day, cities, CityDayState.REJECTED, str(error), now()
-            )
+            yield from result.result()
+        except MobilityError as error:
+            failures.append(error)
+            for other in results:
+                other.cancel()
+    if failures:
+        raise failures[0]
 
 
-def _land_date(
-    job: VendorJob,
-    delivery: Delivery,
-    day: date,
-    cities: Collection[str],
-    ledger: Ledger,
-    deliveries: "S3Client",
-    lake: Lake,
-    now: Callable[[], datetime],
-) -> Iterator[Published]:
-    split = split_date(deliveries, delivery, day, job.feed, job.areas, cities)
-    for city in split.tables:
-        city_day = CityDay(city, day)
-        # Splitting took a while: another run may have landed it, or a newer job may.
-        if not _is_waiting(ledger, job, city_day):
-            continue
-        published = publish_city(lake, split, city, job)
-        state = CityDayState(published.manifest.state)
-        ledger.settle(job.ref, {city_day: (state, "")}, now())
-        yield published
+class _Lander:
+    """Lands dates of one job; each in a thread of its own, which waits for a process."""
+
+    def __init__(
+        self,
+        job: VendorJob,
+        delivery: Delivery,
+        ledger: Ledger,
+        site: LandingSite,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._job = job
+        self._delivery = delivery
+        self._ledger = ledger
+        self._site = site
+        self._now = now
+
+    def land(self, day: date, pool: Executor, means: Means) -> tuple[Published, ...]:
+        """Land one date; return its city-days that now stand in the lake."""
+        with self._ledger.landing_lock(self._job.feed, day):
+            # Another run may have landed it while this one waited, or a newer job may.
+            cities = self._find_waiting(day)
+            if not cities:
+                return ()
+            if day not in self._delivery.dates:
+                reason = f"vendor job {self._job.job_id} delivered no {day}"
+                self._settle(day, cities, CityDayState.NOT_DELIVERED, reason)
+                return ()
+            try:
+                landed = self._run(day, cities, pool, means)
+            except DeliveryRejectedError as error:
+                landed = LandedDate((), error)
+            return self._record(day, cities, landed)
+
+    def _find_waiting(self, day: date) -> frozenset[str]:
+        pending = self._ledger.pending(self._job.ref)
+        return frozenset(waiting.city for waiting in pending if waiting.date == day)
+
+    def _run(
+        self, day: date, cities: frozenset[str], pool: Executor, means: Means
+    ) -> LandedDate:
+        files = {day: self._delivery.dates[day]}
+        task = DateTask(
+            self._job,
+            replace(self._delivery, dates=files, unplaced=()),
+            day,
+            cities,
+            self._site.open_deliveries,
+            self._site.open_lake,
+            means,
+        )
+        try:
+            return pool.submit(land_date, task).result()
+        except BrokenProcessPool as error:
+            raise LandingInterruptedError(
+                f"a process landing {self._job.name} died ({day} was under way); what was "
+                "published stays, run it again"
+            ) from error
+
+    def _record(
+        self, day: date, cities: Collection[str], landed: LandedDate
+    ) -> tuple[Published, ...]:
+        states = {
+            published.manifest.city_day: (CityDayState(published.manifest.state), "")
+            for published in landed.published
+        }
+        self._ledger.settle(self._job.ref, states, self._now())
+        if isinstance(landed.failure, DeliveryRejectedError):
+            left = set(cities) - {city_day.city for city_day in states}
+            self._settle(day, left, CityDayState.REJECTED, str(landed.failure))
+        elif landed.failure is not None:
+            raise landed.failure
+        return landed.published
+
+    def _settle(
+        self, day: date, cities: Collection[str], state: CityDayState, reason: str
+    ) -> None:
+        states = {CityDay(city, day): (state, reason) for city in cities}
+        self._ledger.settle(self._job.ref, states, self._now())
 
 
-def _is_waiting(ledger: Ledger, job: VendorJob, city_day: CityDay) -> bool:
-    record = ledger.records_of(job.feed, [city_day]).get(city_day)
-    return (
-        record is not None
-        and record.state is CityDayState.REQUESTED
-        and record.job_ref == job.ref
-    )
+def _count_processes(delivery: Delivery, waiting: Collection[date], cores: int) -> int:
+    """Return in how many processes to land dates; 0 = in this one."""
+    files = [file for day in waiting for file in delivery.dates.get(day, ())]
+    if len(files) < _SMALL_FILES and sum(file.size for file in files) < _SMALL_BYTES:
+        return 0
+    return min(cores, len(waiting))
 
 
-def _settle_date(
-    ledger: Ledger,
-    job: VendorJob,
-    day: date,
-    cities: Collection[str],
-    state: CityDayState,
-    reason: str,
-    at: datetime,
-) -> None:
-    ledger.settle(job.ref, {CityDay(city, day): (state, reason) for city in cities}, at)
+@contextmanager
+def _open_pool(processes: int, site: LandingSite) -> Generator[Executor]:
+    """Give processes to land dates in, or a thread of this one.
+
+    When the caller breaks off, the processes are stopped at once: a crash at any point
+    leaves each city-day as it was or as it will be.
+    """
+    if not processes:
+        with ThreadPoolExecutor(1, "land-date") as threads:
+            yield threads
+        return
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, not by each process.
+    context.set_forkserver_preload([land_date.__module__, *_modules_of(site)])
+    # Not an event, whose `set` waits for ever for a process that was killed at waiting.
+    there, here = context.Pipe(duplex=False)  # their types differ by system
+    pool = ProcessPoolExecutor(processes, context, _begin_worker, (there,))
+    try:
+        for _ in range(processes):
+            # All begin now: the death of a later one could show only at the next result.
+            pool.submit(os.getpid)
+        yield pool
+    except BaseException:
+        here.close()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        here.close()
+        there.close()
+
+
+def _modules_of(site: LandingSite) -> list[str]:
+    functions = [site.open_deliveries, site.open_lake]
+    functions = [f.func if isinstance(f, partial) else f for f in functions]
+    return sorted({str(f.__module__) for f in functions})
+
+
+def _begin_worker(parent: Any) -> None:
+    """Leave Ctrl-C to the parent, and end when it says so or ends: its lock goes, too."""
+    keep_freed_memory()
+    gc.freeze()  # what was imported stays: no collection has to look at it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.poll(None)  # until the other end is closed
+    os._exit(1)

@@ -1,34 +1,31 @@
 """Publish city-days atomically, and read them back.
 
-The manifest is the switch: parts under new names first, then the manifest in one PUT,
-then every other part goes. A crash at any point leaves the old day or the new one; the
-next publish of that city-day removes what the crash left. Two processes that publish the
-same vendor job's city-day at once write the same bytes under the same names; `land.py`
-sees to it that an older job's rows are not published once the ledger has moved on.
+`replace.py` says why a crash leaves the old day or the new one; `land.py` sees to it that
+an older job's rows are not published once the ledger has moved on.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.errors import ConfigurationError, ManifestError, UsageError
-from mobility_pipeline.lake.describe import describe_city_day
+from mobility_pipeline.errors import ManifestError, UsageError
+from mobility_pipeline.lake.describe import Measure, describe_city_day
 from mobility_pipeline.lake.manifest import Manifest, ManifestFile, Source
-from mobility_pipeline.lake.parts import MAX_PART_BYTES, Part, encode_parts
+from mobility_pipeline.lake.parts import MAX_PART_BYTES, PartsEncoder
 from mobility_pipeline.lake.paths import MANIFEST_NAME
+from mobility_pipeline.lake.replace import find_complete, replace_city_day
 from mobility_pipeline.lake.store import CityDayStore
-from mobility_pipeline.landing.storage import storage_errors
 from mobility_pipeline.schemas.pings import PING_SCHEMAS
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from mobility_pipeline.landing.split import SplitDate
+    from mobility_pipeline.landing.storage import Bucket
     from mobility_pipeline.vendor.records import VendorJob
 
 READ_ATTEMPTS = 3
@@ -49,9 +46,16 @@ class Published:
 class Lake:
     """The city-days of one feed in its bucket."""
 
-    def __init__(self, s3: "S3Client", bucket: str) -> None:
-        self._s3 = s3
+    def __init__(self, bucket: "Bucket", folder: Path | None = None) -> None:
+        """Make a lake.
+
+        Args:
+            bucket: the feed's.
+            folder: where large parts wait until they are stored; None = where the system
+                keeps temporary files.
+        """
         self._bucket = bucket
+        self._folder = folder
 
     def require_access(self) -> None:
         """Look into the bucket, before something is bought that should go there.
@@ -60,8 +64,8 @@ class Lake:
             StorageForbiddenError: no such bucket, or not allowed to list it.
             StorageError: S3 failed after its own retries.
         """
-        with storage_errors(f"looking into the lake's bucket {self._bucket}"):
-            self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+        doing = f"looking into the lake's bucket {self._bucket.name}"
+        next(self._bucket.list_files("data", doing), None)
 
     def uri(self, city_day: CityDay) -> str:
         """Return the `s3://` address of a city-day's folder."""
@@ -77,6 +81,15 @@ class Lake:
         """
         data = self._store(city_day).get(MANIFEST_NAME)
         return None if data is None else Manifest.from_json(data, city_day)
+
+    def find_complete(self, city_day: CityDay) -> Manifest | None:
+        """Return the manifest of a city-day whose publish left nothing undone.
+
+        Raises:
+            StorageError: S3 failed after its own retries.
+            StorageForbiddenError: no such bucket, or not allowed to read it.
+        """
+        return find_complete(self._store(city_day), city_day)
 
     def read(self, city_day: CityDay) -> pa.Table:
         """Return a city-day's rows, sorted, as its manifest names them.
@@ -104,21 +117,24 @@ class Lake:
         self,
         feed: str,
         city_day: CityDay,
-        table: pa.Table,
+        chunks: Iterable[pa.Table],
         source: Source,
         *,
+        schema: pa.Schema | None = None,
         cast_failures: int = 0,
         rejected: Mapping[str, int] | None = None,
         max_part_bytes: int = MAX_PART_BYTES,
     ) -> Published:
-        """Make a table the content of a city-day; repeating it changes no object.
+        """Make rows the content of a city-day; repeating it changes no object.
 
         Args:
             feed: the feed's name.
             city_day: what the rows are.
-            table: all rows, in stored order; none = the day is known to be empty.
+            chunks: all rows, in stored order; each becomes a row group. None = the day is
+                known to be empty. What they raise leaves the city-day as it is.
             source: what they were made from.
-            cast_failures: cells of `table` that could not be cast.
+            schema: of the rows; None = as the feed declares.
+            cast_failures: cells of the rows that could not be cast.
             rejected: reason -> rows of the whole (job, date).
             max_part_bytes: where one file becomes several.
 
@@ -127,26 +143,26 @@ class Lake:
             StorageError: S3 failed; the old day or the new one stands, publish again.
             StorageForbiddenError: no such bucket, or not allowed to write it.
         """
-        parts = encode_parts(table, max_part_bytes)
-        manifest = describe_city_day(
-            feed,
-            city_day,
-            table,
-            [part.file for part in parts],
-            source,
-            cast_failures=cast_failures,
-            rejected=rejected or {},
-        )
+        measure = Measure()
         store = self._store(city_day)
-        stored = store.list_sizes()
-        old_data = store.get(MANIFEST_NAME) if MANIFEST_NAME in stored else None
-        old = _read_old(old_data, city_day, feed)
-        _replace(store, stored, old_data, manifest.to_json(), parts)
-        changed = old is None or old.files != manifest.files
+        schema = schema or PING_SCHEMAS[feed]
+        with PartsEncoder(schema, self._folder, max_part_bytes) as encoder:
+            parts = [*encoder.encode(measure.watch(chunks))]
+            manifest = describe_city_day(
+                feed,
+                city_day,
+                measure,
+                [part.file for part in parts],
+                source,
+                cast_failures=cast_failures,
+                rejected=rejected or {},
+            )
+            payloads = {part.file.name: part.data for part in parts}
+            changed = replace_city_day(store, manifest, payloads)
         return Published(manifest, changed, store.uri)
 
     def _store(self, city_day: CityDay) -> CityDayStore:
-        return CityDayStore(self._s3, self._bucket, city_day)
+        return CityDayStore(self._bucket, city_day)
 
     def _read_parts(self, city_day: CityDay, manifest: Manifest) -> pa.Table | None:
         store = self._store(city_day)
@@ -162,18 +178,24 @@ class Lake:
 
 
 def publish_city(
-    lake: Lake, split: "SplitDate", city: str, job: "VendorJob"
+    lake: Lake,
+    split: "SplitDate",
+    city: str,
+    chunks: Iterable[pa.Table],
+    job: "VendorJob",
 ) -> Published:
-    """Publish one city's rows of a split date; an empty table as a day known empty.
+    """Publish one city's rows of a split date; none as a day known to be empty.
 
     Args:
         lake: where the feed is kept.
         split: the date.
-        city: one of its tables.
+        city: one of its cities.
+        chunks: the city's rows.
         job: the vendor job it came from.
 
     Raises:
         UsageError: the job was never submitted, or has no area for the city.
+        ConservationError: the split lost rows.
         ConfigurationError: another feed's city-day stands there.
         StorageError: S3 failed; run it again.
         StorageForbiddenError: no such bucket, or not allowed to write it.
@@ -181,8 +203,9 @@ def publish_city(
     return lake.publish(
         job.feed,
         CityDay(city, split.date),
-        split.tables[city],
+        chunks,
         _source(job, city),
+        schema=split.schema,
         cast_failures=split.cast_failures[city],
         rejected=split.rejected,
     )
@@ -200,42 +223,10 @@ def _source(job: "VendorJob", city: str) -> Source:
     )
 
 
-def _read_old(data: bytes | None, city_day: CityDay, feed: str) -> Manifest | None:
-    """Return what stands there; an unreadable manifest is replaced by a good one."""
-    try:
-        old = None if data is None else Manifest.from_json(data, city_day)
-    except ManifestError:
-        return None
-    if old is not None and old.feed != feed:
-        raise ConfigurationError(
-            f"{city_day.city} {city_day.date} holds feed {old.feed}, not {feed}: "
-            "give each feed its own bucket (S3_BUCKET_<ENDPOINT WORDS>_<SCHEMA>)"
-        )
-    return old
-
-
-def _replace(
-    store: CityDayStore,
-    stored: Mapping[str, int],
-    old_manifest: bytes | None,
-    new_manifest: bytes,
-    parts: Sequence[Part],
-) -> None:
-    for part in parts:
-        if stored.get(part.file.name) != part.file.bytes:
-            store.put(part.file.name, part.data, "application/vnd.apache.parquet")
-    if new_manifest != old_manifest:
-        store.put(MANIFEST_NAME, new_manifest, "application/json")
-    current = {part.file.name for part in parts}
-    for name in sorted(stored):
-        if name.endswith(".parquet") and name not in current:
-            store.delete(name)
-
-
 def _decode(data: bytes, file: ManifestFile, city_day: CityDay) -> pa.Table:
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise ManifestError(
             f"{file.name} of {city_day.city} {city_day.date} is not the one its "
-            "manifest names: request the day again with --refresh"
+            "manifest names: delete it and request the day again with --refresh"
         )
     return pq.read_table(pa.BufferReader(data))

@@ -5,7 +5,7 @@ The vendor names an area either by the id that was sent or by its place in the r
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
 
 from mobility_pipeline.errors import UnknownAreaError
-from mobility_pipeline.landing.casts import TEXT_LIST
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_AREA = "no_area"
 """Why a row is rejected: its `poi_ids` is null, empty or only nulls and blanks."""
 
+_BLANK, _UNKNOWN = -1, -2
 _AREA_LIKE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _DEVICE_LIKE = re.compile(r"[0-9a-fA-F-]{32,}")
 _NAMED_AT_MOST = 5
@@ -34,74 +35,110 @@ _NAMED_AT_MOST = 5
 
 @dataclass(frozen=True)
 class Attribution:
-    """Which rows of a table belong to which city."""
+    """Which rows of a window belong to which city."""
 
-    poi_ids: pa.Array
-    """Per row the `area_id` of its areas, sorted, each once; empty where rejected."""
-    rows_by_city: "Mapping[str, Rows]"
-    """City key -> its rows' numbers, ascending, each once. Every city of the job."""
-    attributed: int
-    """Rows that belong to at least one city."""
-    rejected: Mapping[str, int]
-    """Reason -> rows that belong to none."""
+    areas_per_row: "Rows"
+    """How many areas each row names, each counted once."""
+    areas: "Rows"
+    """Their numbers, row by row, ascending."""
+    rows: "Rows"
+    """Row numbers, ascending; a row of two cities stands twice."""
+    cities: "Rows"
+    """The number of the city that each of `rows` belongs to."""
 
+    @property
+    def attributed(self) -> int:
+        """Rows that belong to at least one city."""
+        return int(np.count_nonzero(self.areas_per_row))
 
-def resolve_areas(poi_ids: pa.Array, areas: "Sequence[Area]", day: date) -> Attribution:
-    """Attribute every row to the cities whose area it names.
-
-    Args:
-        poi_ids: list of text per row; nulls and blanks inside are ignored.
-        areas: all areas of the vendor job, with their place in the request.
-        day: the UTC date, for the error.
-
-    Raises:
-        UnknownAreaError: an id is none of the job's areas.
-    """
-    known = sorted(areas, key=lambda area: area.area_id)
-    rows, names = _named_areas(poi_ids)
-    codes = _resolve(names, known, day)
-    # One number per (row, area), so that sorting and dropping repeats is one call.
-    pairs = _sort_distinct(rows * len(known) + codes)
-    pair_rows, pair_codes = pairs // max(len(known), 1), pairs % max(len(known), 1)
-    areas_per_row = np.bincount(pair_rows, minlength=len(poi_ids))
-    return Attribution(
-        poi_ids=_to_lists(areas_per_row, pair_codes, known),
-        rows_by_city=_group_by_city(pair_rows, pair_codes, known),
-        attributed=int(np.count_nonzero(areas_per_row)),
-        rejected={NO_AREA: len(poi_ids) - len(_sort_distinct(rows))},
-    )
+    @property
+    def rejected(self) -> int:
+        """Rows that belong to none: `NO_AREA`."""
+        return int(np.count_nonzero(self.areas_per_row == 0))
 
 
-def _named_areas(poi_ids: pa.Array) -> "tuple[Rows, pa.Array]":
-    """Return each id that is not blank, and the number of the row it stands in."""
-    lengths = pc.fill_null(pc.list_value_length(poi_ids), 0).to_numpy()
-    rows = np.repeat(np.arange(len(poi_ids), dtype=np.int64), lengths)
-    names = pc.utf8_trim_whitespace(pc.list_flatten(poi_ids))
-    named = pc.fill_null(pc.not_equal(names, ""), fill_value=False)
-    return rows[named.to_numpy(zero_copy_only=False)], names.filter(named)
+class Attributor:
+    """Knows the areas of one vendor job by every name the vendor has for them."""
 
+    def __init__(self, areas: "Sequence[Area]", day: date) -> None:
+        """Make one.
 
-def _resolve(names: pa.Array, areas: "Sequence[Area]", day: date) -> "Rows":
-    """Turn ids into positions in `areas`; only distinct ids are looked at in Python."""
-    encoded = names.dictionary_encode()
-    distinct: list[str] = encoded.dictionary.to_pylist()
-    code_by_name: dict[str, int] = {}
-    for code, area in enumerate(areas):
-        code_by_name[f"{area.kind}_{area.index}"] = code
-    for code, area in enumerate(areas):
-        code_by_name[area.area_id] = code
-    unknown = sorted(name for name in distinct if name not in code_by_name)
-    if unknown:
-        more = f" and {len(unknown) - _NAMED_AT_MOST} more" * (
-            len(unknown) > _NAMED_AT_MOST
+        Args:
+            areas: all areas of the job, with their place in the request.
+            day: the UTC date, for errors.
+        """
+        known = sorted(areas, key=lambda area: area.area_id)
+        self.area_ids = [area.area_id for area in known]
+        """What numbers of areas stand for, sorted."""
+        self.cities = sorted({area.city for area in known})
+        """What numbers of cities stand for, sorted."""
+        number = {city: place for place, city in enumerate(self.cities)}
+        self._city_of_area = np.array([number[area.city] for area in known], np.int64)
+        self._codes: dict[str, int] = {}
+        for code, area in enumerate(known):
+            self._codes[f"{area.kind}_{area.index}"] = code
+        self._codes |= {area_id: code for code, area_id in enumerate(self.area_ids)}
+        self._day = day
+
+    def attribute(self, poi_ids: pa.Array) -> Attribution:
+        """Attribute every row to the cities whose area it names.
+
+        Args:
+            poi_ids: list of text per row, plain or dictionary-coded; nulls and blanks
+                inside are ignored.
+
+        Raises:
+            UnknownAreaError: an id is none of the job's areas.
+        """
+        rows, codes = self._named_areas(poi_ids)
+        areas_per_row = np.bincount(rows, minlength=len(poi_ids))
+        if areas_per_row.max(initial=0) > 1:
+            # One number per (row, area): sorting and dropping repeats is one call.
+            pairs = _sort_distinct(rows * len(self.area_ids) + codes)
+            rows, codes = pairs // len(self.area_ids), pairs % len(self.area_ids)
+            areas_per_row = np.bincount(rows, minlength=len(poi_ids))
+        cities = self._city_of_area.take(codes)
+        city_rows = rows
+        if len(self.cities) < len(
+            self.area_ids
+        ):  # two areas of a row may be one city's
+            pairs = _sort_distinct(rows * len(self.cities) + cities)
+            city_rows, cities = pairs // len(self.cities), pairs % len(self.cities)
+        return Attribution(areas_per_row, codes, city_rows, cities)
+
+    def _named_areas(self, poi_ids: pa.Array) -> "tuple[Rows, Rows]":
+        """Return each area that a row names, and the row's number."""
+        lengths = pc.fill_null(pc.list_value_length(poi_ids), 0).to_numpy()
+        rows = np.repeat(np.arange(len(poi_ids), dtype=np.int64), lengths)
+        names = pc.list_flatten(poi_ids)
+        if not pt.is_dictionary(names.type):
+            names = names.dictionary_encode()
+        codes = self._read_names(names)
+        named = codes != _BLANK
+        return (rows, codes) if named.all() else (rows[named], codes[named])
+
+    def _read_names(self, names: pa.DictionaryArray) -> "Rows":
+        """Turn names into areas; only distinct ones are looked at in Python."""
+        distinct = [(name or "").strip() for name in names.dictionary.to_pylist()]
+        indices = pc.fill_null(names.indices, len(distinct)).to_numpy()
+        codes = np.array([self._read_name(name) for name in distinct] + [_BLANK])
+        found = codes.take(indices)
+        if (found == _UNKNOWN).any():
+            used = np.unique(indices[found == _UNKNOWN])
+            raise self._unknown_areas(sorted(distinct[index] for index in used))
+        return found
+
+    def _read_name(self, name: str) -> int:
+        return self._codes.get(name, _UNKNOWN) if name else _BLANK
+
+    def _unknown_areas(self, names: Sequence[str]) -> UnknownAreaError:
+        more = len(names) - _NAMED_AT_MOST
+        return UnknownAreaError(
+            f"the delivery of {self._day} names areas that its vendor job did not ask "
+            f"for: {', '.join(map(_quote, names[:_NAMED_AT_MOST]))}"
+            + (f" and {more} more" if more > 0 else "")
+            + f"; nothing of {self._day} is published, ask the vendor what they are"
         )
-        raise UnknownAreaError(
-            f"the delivery of {day} names areas that its vendor job did not ask for: "
-            f"{', '.join(map(_quote, unknown[:_NAMED_AT_MOST]))}{more}; nothing of {day} is "
-            "published, ask the vendor what they are"
-        )
-    codes = np.array([code_by_name[name] for name in distinct], dtype=np.int64)
-    return codes[encoded.indices.to_numpy()]
 
 
 def _quote(name: str) -> str:
@@ -109,31 +146,6 @@ def _quote(name: str) -> str:
     if _AREA_LIKE.fullmatch(name) and not _DEVICE_LIKE.fullmatch(name):
         return name
     return f"a value of {len(name)} characters that is no area id"
-
-
-def _to_lists(
-    areas_per_row: "Rows", codes: "Rows", areas: "Sequence[Area]"
-) -> pa.Array:
-    offsets = np.concatenate([[0], np.cumsum(areas_per_row)]).astype(np.int32)
-    ids = pa.array([area.area_id for area in areas], pa.string())
-    lists = pa.ListArray.from_arrays(pa.array(offsets), ids.take(pa.array(codes)))
-    return lists.cast(TEXT_LIST)
-
-
-def _group_by_city(
-    rows: "Rows", codes: "Rows", areas: "Sequence[Area]"
-) -> "dict[str, Rows]":
-    cities = sorted({area.city for area in areas})
-    number = {city: position for position, city in enumerate(cities)}
-    city_of_area = np.array([number[area.city] for area in areas], dtype=np.int64)
-    city_codes = city_of_area[codes]
-    order = np.argsort(city_codes, kind="stable")
-    ends = np.searchsorted(city_codes[order], np.arange(1, len(cities)))
-    by_city = np.split(rows[order], ends)
-    return {
-        city: _sort_distinct(mine)
-        for city, mine in zip(cities, by_city, strict=bool(cities))
-    }
 
 
 def _sort_distinct(numbers: "Rows") -> "Rows":

@@ -38,8 +38,11 @@ _LISTS = (
 
 
 def to_plain(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array, free of dictionary, view and large text types."""
+    """Return a column as one array, free of dictionary, view, large and logical types."""
     array = pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+    if array.type == pa.uuid():
+        texts = [None if cell is None else str(cell) for cell in array.to_pylist()]
+        return pa.array(texts, pa.string())
     if pt.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     return array.cast(plain_type(array.type))
@@ -57,12 +60,16 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.list_(plain_type(kind.value_type))
     if pt.is_map(kind):
         return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
+    if pt.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
     return kind
 
 
 def cast_cells(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Cast each cell to a declared type: text, number, instant, map or list of text."""
-    if array.type == target:
+    if array.type == target and not (target == TIMESTAMP and _leaves_range(array)):
         return array
     return _CASTS[target](array)
 
@@ -136,13 +143,21 @@ def _to_instant(array: pa.Array) -> pa.Array:
     return pc.coalesce(_from_epoch(_parse_number(text, _NUMBER)), _parse_instant(text))
 
 
+def _leaves_range(instants: pa.Array) -> bool:
+    found = pc.min_max(instants.cast(pa.int64())).as_py()
+    return found["min"] is not None and not (
+        found["min"] >= _FIRST_US and found["max"] <= _LAST_US
+    )
+
+
 def _rescale_instant(array: pa.Array) -> pa.Array:
     unit: str = array.type.unit
     ticks = array.cast(pa.int64())
-    factor = _UNIT_PER_S["us"] / _UNIT_PER_S[unit]
+    per_s = _UNIT_PER_S[unit]
+    first, last = (us * per_s // _UNIT_PER_S["us"] for us in (_FIRST_US, _LAST_US))
     in_range = pc.and_(
-        pc.greater_equal(ticks, int(max(_FIRST_US / factor, -(2**63)))),
-        pc.less_equal(ticks, int(min(_LAST_US / factor, 2**63 - 1))),
+        pc.greater_equal(ticks, max(first, -(2**63))),
+        pc.less_equal(ticks, min(last, 2**63 - 1)),
     )
     kept = _keep_where(in_range, ticks)
     # A naive timestamp is UTC, and an aware one is stored as UTC: same ticks.

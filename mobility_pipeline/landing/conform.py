@@ -11,101 +11,137 @@ import pyarrow.types as pt
 
 from mobility_pipeline.landing.casts import (
     cast_cells,
-    plain_type,
     to_any_text,
     to_plain,
 )
+from mobility_pipeline.landing.packing import CODED_COLUMNS
 from mobility_pipeline.schemas.pings import DEVICE_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+_EXACT_IN_A_DOUBLE = 32
+"""Bits of the integers that no double rounds, among the widths there are."""
+
 
 @dataclass(frozen=True)
 class Conformed:
-    """Rows under one schema, in the order they came."""
+    """Rows under their feed's schema, in the order they came."""
 
     table: pa.Table
+    """Declared columns, then unknown ones by name in the vendor's type. Repeated text
+    (of no declared type but text) may be dictionary-coded."""
     cast_failures: "npt.NDArray[np.int64]"
     """Per row: cells that held something and could not become the declared type."""
 
 
-def conform_tables(tables: Sequence[pa.Table], declared: pa.Schema) -> Conformed:
-    """Unify the files of one date.
+def conform_table(table: pa.Table, declared: pa.Schema) -> Conformed:
+    """Give rows their declared columns.
 
     Args:
-        tables: one per file, with the vendor's types; no column twice.
-        declared: the feed's schema; a column a file lacks is null.
-
-    Returns:
-        All rows: declared columns first, then unknown ones by name, each in the type
-        its files share, else what they can be promoted to without loss, else text.
-    """
-    groups = [pa.concat_tables(group) for group in _group_by_schema(tables)]
-    schema = _add_unknown_columns(groups, declared)
-    parts = [conform_table(group, schema, declared) for group in groups]
-    if not parts:
-        return Conformed(schema.empty_table(), np.zeros(0, dtype=np.int64))
-    return Conformed(
-        pa.concat_tables([part.table for part in parts]).combine_chunks(),
-        np.concatenate([part.cast_failures for part in parts]),
-    )
-
-
-def conform_table(table: pa.Table, schema: pa.Schema, declared: pa.Schema) -> Conformed:
-    """Give one table a schema.
-
-    Args:
-        table: rows with the vendor's types.
-        schema: the columns to return, in order.
-        declared: those of them that are cast cell by cell; the others fit as they are.
+        table: rows of one file, or of several of one schema, with the vendor's types; no
+            column twice.
+        declared: the feed's schema; a column the file lacks is null.
     """
     failures = np.zeros(table.num_rows, dtype=np.int64)
-    columns: list[pa.Array] = []
-    for field in schema:
+    columns: dict[str, pa.Array] = {}
+    for field in declared:
         if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
+            columns[field.name] = pa.nulls(table.num_rows, field.type)
             continue
-        array = to_plain(table.column(field.name))
-        if field.name in declared.names:
-            array = _drop_blanks(array, field)
-            cast = cast_cells(array, field.type)
-            failures += _count_lost(array, cast)
-            columns.append(_drop_blanks(cast, field))
-        else:
-            columns.append(_fit(array, field.type))
-    return Conformed(pa.Table.from_arrays(columns, schema=schema), failures)
+        kept = _drop_blanks(_to_plain_or_coded(table.column(field.name), field), field)
+        cast = kept if _is_coded(kept.type, field) else cast_cells(kept, field.type)
+        if cast is not kept:
+            failures += _count_lost(kept, cast)
+            cast = _drop_blanks(cast, field)
+        columns[field.name] = cast
+    unknown = sorted(set(table.column_names) - columns.keys())
+    columns |= {name: to_plain(table.column(name)) for name in unknown}
+    return Conformed(pa.table(columns), failures)
 
 
-def _group_by_schema(tables: Iterable[pa.Table]) -> list[list[pa.Table]]:
-    groups: dict[tuple[tuple[str, str], ...], list[pa.Table]] = {}
+def share_types(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """Return the columns of all schemas, each in a type that loses none of its cells.
+
+    A column keeps its type where all have the same; differing ones become what they can
+    be promoted to, whatever their cells hold, and else text.
+
+    Args:
+        schemas: equal where they declare the same column.
+    """
+    types: dict[str, list[pa.DataType]] = {}
+    for schema in schemas:
+        for field in schema:
+            known = types.setdefault(field.name, [])
+            if field.type not in known:
+                known.append(field.type)
+    return pa.schema([(name, _share_type(kinds)) for name, kinds in types.items()])
+
+
+def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give rows the columns of a schema that `share_types` made of theirs."""
+    if table.schema.equals(schema):
+        return table
+    columns = [
+        _fit(to_plain(table.column(field.name)), field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def group_by_schema(tables: Sequence[pa.Table]) -> list[list[pa.Table]]:
+    """Group tables that can be joined as they are."""
+    groups: list[list[pa.Table]] = []
     for table in tables:
-        key = tuple((field.name, str(field.type)) for field in table.schema)
-        groups.setdefault(key, []).append(table)
-    return list(groups.values())
+        for group in groups:
+            if group[0].schema.equals(table.schema):
+                group.append(table)
+                break
+        else:
+            groups.append([table])
+    return groups
 
 
-def _add_unknown_columns(groups: Sequence[pa.Table], declared: pa.Schema) -> pa.Schema:
-    unknown: dict[str, list[pa.ChunkedArray]] = {}
-    for group in groups:
-        for name in group.column_names:
-            if name not in declared.names:
-                unknown.setdefault(name, []).append(group.column(name))
-    fields = [pa.field(name, _shared_type(unknown[name])) for name in sorted(unknown)]
-    return pa.schema([*declared, *fields])
+def _to_plain_or_coded(column: pa.ChunkedArray, field: pa.Field) -> pa.Array:
+    if column.num_chunks == 1 and _is_coded(column.type, field):
+        return column.chunk(0)
+    return to_plain(column)
 
 
-def _shared_type(columns: Sequence[pa.ChunkedArray]) -> pa.DataType:
-    schemas = [pa.schema([("column", plain_type(column.type))]) for column in columns]
-    try:
+def _is_coded(kind: pa.DataType, field: pa.Field) -> bool:
+    """Whether a column has its declared type, but for repeated text being coded."""
+    if field.name in CODED_COLUMNS:
+        return _is_text(kind)
+    if pt.is_map(kind) and pt.is_map(field.type):
+        return _is_text(kind.key_type) and pt.is_string(kind.item_type)
+    if pt.is_list(kind) and pt.is_list(field.type):
+        return _is_text(kind.value_type)
+    return kind == field.type and not pt.is_timestamp(kind)  # years are still checked
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pt.is_string(kind.value_type if pt.is_dictionary(kind) else kind)
+
+
+def _share_type(kinds: Sequence[pa.DataType]) -> pa.DataType:
+    kinds = [kind for kind in kinds if not pt.is_null(kind)]
+    if len(kinds) <= 1:
+        return kinds[0] if kinds else pa.string()
+    schemas = [pa.schema([("column", kind)]) for kind in kinds]
+    if all(map(pt.is_integer, kinds)) and not any(map(pt.is_uint64, kinds)):
         unified = pa.unify_schemas(schemas, promote_options="permissive")
-        shared = unified.field("column").type
-        for column in columns:
-            to_plain(column).cast(shared)
-    # The files share no type, or a cell does not fit it: as text nothing is lost.
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return pa.string()
-    return pa.string() if pt.is_null(shared) else shared
+        return unified.field("column").type
+    if all(_is_exact_in_a_double(kind) for kind in kinds):
+        return pa.float64()
+    return pa.string()
+
+
+def _is_exact_in_a_double(kind: pa.DataType) -> bool:
+    if pt.is_integer(kind):
+        return kind.bit_width <= _EXACT_IN_A_DOUBLE
+    return pt.is_floating(kind)
 
 
 def _fit(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -122,6 +158,8 @@ def _drop_blanks(array: pa.Array, field: pa.Field) -> pa.Array:
         blank = pc.invert(pc.is_in(_row_numbers(array), _rows_with_value(array)))
     else:
         return array
+    if not pc.any(blank).as_py():
+        return array
     return pc.if_else(blank, pa.scalar(None, array.type), array)
 
 
@@ -130,8 +168,10 @@ def _row_numbers(array: pa.Array) -> pa.Array:
 
 
 def _rows_with_value(array: pa.Array) -> pa.Array:
-    parents = pc.list_parent_indices(array)
-    return parents.filter(pc.is_valid(pc.list_flatten(array))).cast(pa.int64())
+    # Not `list_parent_indices`, which counts what a null of a fixed-size list hides.
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
+    parents = pa.array(np.repeat(np.arange(len(array), dtype=np.int64), lengths))
+    return parents.filter(pc.is_valid(pc.list_flatten(array)))
 
 
 def _count_lost(before: pa.Array, after: pa.Array) -> "npt.NDArray[np.bool_]":

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mobility_pipeline.landing.storage import storage_errors
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_s3 import S3Client
+    from mobility_pipeline.landing.storage import Bucket
 
 
 @dataclass(frozen=True)
@@ -44,12 +40,11 @@ _PART = re.compile(r"(?:.*/)?[^/_.][^/]*\.parquet")
 _DATED = re.compile(r"date=(\d{4}-\d{2}-\d{2})/[^/]+")
 
 
-def list_delivery(s3: "S3Client", bucket: str, folder_path: str) -> Delivery:
+def list_delivery(bucket: "Bucket", folder_path: str) -> Delivery:
     """List what a finished vendor job delivered.
 
     Args:
-        s3: a client that may read the vendor's bucket.
-        bucket: as the job's `s3_location` names it.
+        bucket: the one that the job's `s3_location` names.
         folder_path: as the job's `s3_location` names it, slashes at its ends or not.
 
     Returns:
@@ -62,28 +57,20 @@ def list_delivery(s3: "S3Client", bucket: str, folder_path: str) -> Delivery:
     prefix = folder_path.strip("/") + "/"
     dates: dict[date, list[DeliveredFile]] = {}
     unplaced: list[str] = []
-    for file in _list_files(s3, bucket, prefix):
-        if not _PART.fullmatch(file.key):
+    doing = f"listing the delivery s3://{bucket.name}/{prefix}"
+    for key, size in bucket.list_files(prefix, doing):
+        if not _PART.fullmatch(key):
             continue
-        day = _date_of(file.key.removeprefix(prefix))
+        day = _date_of(key.removeprefix(prefix))
         if day is None:
-            unplaced.append(file.key)
+            unplaced.append(key)
         else:
-            dates.setdefault(day, []).append(file)
+            dates.setdefault(day, []).append(DeliveredFile(key, size))
     by_key = {
         day: tuple(sorted(dates[day], key=lambda file: file.key))
         for day in sorted(dates)
     }
-    return Delivery(bucket, prefix, by_key, tuple(sorted(unplaced)))
-
-
-def _list_files(s3: "S3Client", bucket: str, prefix: str) -> "Iterator[DeliveredFile]":
-    with storage_errors(f"listing the delivery s3://{bucket}/{prefix}"):
-        for page in s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix
-        ):
-            for found in page.get("Contents", []):
-                yield DeliveredFile(found.get("Key", ""), found.get("Size", 0))
+    return Delivery(bucket.name, prefix, by_key, tuple(sorted(unplaced)))
 
 
 def _date_of(path: str) -> date | None:

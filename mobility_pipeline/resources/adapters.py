@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 from time import sleep
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mobility_pipeline.cities.registry import Registry
+from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.aws import make_s3_client
 from mobility_pipeline.resources.clients import (
     make_lake,
+    make_landing_site,
     make_vendor_client,
     open_registry,
 )
@@ -18,9 +18,6 @@ from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -54,11 +51,6 @@ class VendorResource(dg.ConfigurableResource):
         """Open the ledger, at its newest schema."""
         return open_ledger(load_settings().ledger_url)
 
-    def read_deliveries(self) -> "S3Client":
-        """Make a client that may read the vendor's bucket."""
-        settings = load_settings()
-        return make_s3_client(settings, settings.veraset_role_arn)
-
 
 class LakeResource(dg.ConfigurableResource):
     """The lake."""
@@ -70,6 +62,14 @@ class LakeResource(dg.ConfigurableResource):
             ConfigurationError: no bucket is set.
         """
         return make_lake(load_settings(), feed)
+
+    def landing_site(self, feed: Feed) -> LandingSite:
+        """Say where deliveries of a feed come from and go to.
+
+        Raises:
+            ConfigurationError: no bucket is set.
+        """
+        return make_landing_site(load_settings(), feed)
 
 
 class ClockResource(dg.ConfigurableResource):

@@ -1,141 +1,103 @@
-"""Sessions and clients for S3 whose assumed-role credentials renew themselves."""
+"""Buckets of S3, opened with an identity's credentials."""
 
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import threading
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.credentials import (
-    DeferredRefreshableCredentials,
-    RefreshableCredentials,
-)
-from botocore.exceptions import ClientError
-from botocore.session import get_session
+import requests
 
-from mobility_pipeline.errors import StorageError, StorageForbiddenError
+from mobility_pipeline.landing.storage import Bucket
+from mobility_pipeline.resources.identity import Identity, to_obstore
+from mobility_pipeline.s3 import make_s3_store
 from mobility_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
-_REFUSALS = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "InvalidClientTokenId",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-        "ValidationError",
-    }
-)
-_MAX_RENEWALS = 3
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+    from botocore.credentials import ReadOnlyCredentials
+    from obstore.store import S3Store
 
 
-def make_session(settings: Settings, role_arn: str | None) -> boto3.Session:
-    """Make a session for a role, or for the ambient identity where there is none."""
-    ambient = boto3.Session(
-        aws_access_key_id=_plain(settings.aws_access_key_id),
-        aws_secret_access_key=_plain(settings.aws_secret_access_key),
-        aws_session_token=_plain(settings.aws_session_token),
-        region_name=settings.region,
-    )
-    if role_arn is None:
-        return ambient
-    credentials = DeferredRefreshableCredentials(
-        refresh_using=partial(_assume_role, ambient, role_arn, settings),
-        method="assume-role",
-    )
-    session = get_session()
-    vars(session)["_credentials"] = credentials  # botocore has no public way
-    return boto3.Session(botocore_session=session, region_name=settings.region)
+@dataclass(frozen=True)
+class Buckets:
+    """Opens buckets for one identity (an `OpenBucket`); can be sent to other processes.
 
-
-def make_s3_client(settings: Settings, role_arn: str | None) -> "S3Client":
-    """Make an S3 client that retries throttling and outlives its credentials."""
-    session = make_session(settings, role_arn)
-    client = session.client(
-        "s3",
-        endpoint_url=settings.aws_endpoint_url,
-        config=Config(
-            connect_timeout=10,
-            read_timeout=60,
-            max_pool_connections=32,
-            retries={
-                "mode": "adaptive",
-                "total_max_attempts": settings.aws_max_attempts,
-            },
-            # Stores other than Amazon's refuse the checksums boto3 adds by itself.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3={"addressing_style": "path" if settings.aws_endpoint_url else "auto"},
-        ),
-    )
-    credentials = session._session.get_credentials()
-    if isinstance(credentials, RefreshableCredentials):
-        renew: Any = partial(_renew_when_expired, credentials)  # stubs: returns None
-        client.meta.events.register_first("needs-retry.s3", renew)
-    return client
-
-
-def _assume_role(
-    ambient: boto3.Session, role_arn: str, settings: Settings
-) -> dict[str, str]:
-    """Return new credentials; botocore's own fetcher would give its cached ones again."""
-    sts = ambient.client(
-        "sts",
-        endpoint_url=settings.aws_endpoint_url,
-        config=Config(
-            connect_timeout=10,
-            read_timeout=30,
-            retries={
-                "mode": "standard",
-                "total_max_attempts": settings.aws_max_attempts,
-            },
-        ),
-    )
-    try:
-        answer = sts.assume_role(
-            RoleArn=role_arn,
-            RoleSessionName="mobility-pipeline",
-            DurationSeconds=settings.aws_session_duration,
-        )["Credentials"]
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        if code not in _REFUSALS:
-            raise StorageError(
-                f"role {role_arn} could not be assumed just now ({code}); run it again"
-            ) from error
-        raise StorageForbiddenError(
-            f"role {role_arn} is not given to us ({code}): check VERASET_ROLE_ARN and "
-            "LAKE_ROLE_ARN, the keys in AWS_*, and the role's trust policy"
-        ) from error
-    return {
-        "access_key": answer["AccessKeyId"],
-        "secret_key": answer["SecretAccessKey"],
-        "token": answer["SessionToken"],
-        "expiry_time": answer["Expiration"].isoformat(),
-    }
-
-
-def _renew_when_expired(
-    credentials: RefreshableCredentials, response: Any, attempts: int, **_: Any
-) -> float | None:
-    """Renew credentials that the store calls expired before their time, and retry.
-
-    botocore renews by the clock alone; a role's session can be cut short, and tokens that
-    died in the middle of long copies took users down three times.
+    All buckets of one process share connections and credentials, whoever opens them. A
+    process that was forked from one that used S3 must not: obstore waits for ever there.
     """
-    if response is None or attempts > _MAX_RENEWALS:
-        return None
-    code = response[1].get("Error", {}).get("Code")
-    if code not in _EXPIRED:
-        return None
-    vars(credentials)["_expiry_time"] = _LONG_AGO
-    return 0.0
+
+    settings: Settings
+    role_arn: str | None
+
+    def __call__(self, name: str) -> Bucket:
+        """Open a bucket; nothing is asked yet."""
+        return Bucket(name, partial(_connections(self).connect, name))
+
+    @property
+    def identity(self) -> Identity:
+        """Who opens them."""
+        return _connections(self).identity
 
 
-def _plain(secret: Any) -> str | None:
-    return secret.get_secret_value() if secret else None
+class _Connections:
+    """One store per bucket, renewed with the credentials it signs with."""
+
+    def __init__(self, settings: Settings, identity: Identity) -> None:
+        self.identity = identity
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._stores: dict[str, tuple[ReadOnlyCredentials, S3Store]] = {}
+
+    def connect(self, bucket: str, expired: "S3Store | None") -> "S3Store":
+        credentials, store = self._stores.get(bucket, (None, None))
+        if (
+            store is not None
+            and store is not expired
+            and credentials == self.identity.credentials()
+        ):
+            return store
+        with self._lock:
+            return self._renew(bucket, expired)
+
+    def _renew(self, bucket: str, expired: "S3Store | None") -> "S3Store":
+        credentials, store = self._stores.get(bucket, (None, None))
+        if credentials is not None and store is expired:
+            self.identity.forget(credentials)
+        now = self.identity.credentials()
+        if store is None or credentials != now:  # unless another thread was faster
+            store = self._open(bucket, now)
+            self._stores[bucket] = now, store
+        return store
+
+    def _open(self, bucket: str, credentials: "ReadOnlyCredentials") -> "S3Store":
+        settings = self._settings
+        region = settings.region
+        if settings.aws_endpoint_url is None:
+            region = find_region(f"https://s3.{region}.amazonaws.com", bucket, region)
+        return make_s3_store(
+            bucket,
+            endpoint_url=settings.aws_endpoint_url,
+            region=region,
+            credentials=lambda: to_obstore(credentials, None),
+            max_attempts=settings.aws_max_attempts,
+        )
+
+
+@lru_cache(maxsize=16)
+def _connections(buckets: Buckets) -> _Connections:
+    identity = Identity(buckets.settings, buckets.role_arn)
+    return _Connections(buckets.settings, identity)
+
+
+def find_region(s3_url: str, bucket: str, default: str) -> str:
+    """Return where a bucket lies, as S3 tells anybody; the default where it does not.
+
+    Args:
+        s3_url: of S3 in the default region.
+        bucket: e.g. the vendor's, which need not be in the region of our own.
+        default: AWS region.
+    """
+    try:
+        answer = requests.head(f"{s3_url}/{bucket}", timeout=10)
+    except requests.RequestException:
+        return default
+    return answer.headers.get("x-amz-bucket-region", default)

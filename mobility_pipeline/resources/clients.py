@@ -1,14 +1,16 @@
 """From settings to the clients of the rooms; plain Python, so that commands start fast."""
 
+import os
 from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from time import sleep
-
-from obstore.auth.boto3 import Boto3CredentialProvider
 
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
+from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.aws import make_s3_client, make_session
+from mobility_pipeline.resources.aws import Buckets
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.client import VerasetClient
@@ -20,15 +22,15 @@ def open_registry(settings: Settings) -> Registry:
 
     Raises:
         ConfigurationError: it is not there.
+        StorageForbiddenError: it is on S3, and the role is not given to us.
+        StorageError: it is on S3, and STS did not answer.
     """
     location = settings.mobility_cities
     credentials = None
     if location.startswith("s3://"):
-        role_arn = settings.lake_role_arn or settings.veraset_role_arn
-        # Below the ten minutes before their end when botocore renews credentials.
-        credentials = Boto3CredentialProvider(
-            make_session(settings, role_arn), ttl=timedelta(minutes=5)
-        )
+        identity = lake_buckets(settings).identity
+        identity.credentials()  # obstore would make one failure of all of them
+        credentials = identity.provide
     store = open_store(
         location,
         endpoint_url=settings.aws_endpoint_url,
@@ -36,6 +38,16 @@ def open_registry(settings: Settings) -> Registry:
         credentials=credentials,
     )
     return Registry(store)
+
+
+def delivery_buckets(settings: Settings) -> Buckets:
+    """Open buckets with the role that may read deliveries."""
+    return Buckets(settings, settings.veraset_role_arn)
+
+
+def lake_buckets(settings: Settings) -> Buckets:
+    """Open buckets with the role that may write the lake."""
+    return Buckets(settings, settings.lake_role_arn or settings.veraset_role_arn)
 
 
 def make_vendor_client(settings: Settings) -> VerasetClient:
@@ -46,10 +58,28 @@ def make_vendor_client(settings: Settings) -> VerasetClient:
 
 
 def make_lake(settings: Settings, feed: Feed) -> Lake:
-    """Open the lake of one feed with the role that may write it."""
-    role_arn = settings.lake_role_arn or settings.veraset_role_arn
-    bucket = settings.bucket_of(feed.bucket_words)
-    return Lake(make_s3_client(settings, role_arn), bucket)
+    """Open the lake of one feed.
+
+    Raises:
+        ConfigurationError: no bucket is set for it.
+    """
+    bucket = lake_buckets(settings)(settings.bucket_of(feed.bucket_words))
+    return Lake(bucket, _landing_folder(settings))
+
+
+def make_landing_site(settings: Settings, feed: Feed) -> LandingSite:
+    """Say where deliveries of a feed come from and go to.
+
+    Raises:
+        ConfigurationError: no bucket is set for it.
+    """
+    settings.bucket_of(feed.bucket_words)
+    return LandingSite(
+        open_deliveries=delivery_buckets(settings),
+        open_lake=partial(make_lake, settings, feed),
+        folder=_landing_folder(settings),
+        cores=len(os.sched_getaffinity(0)),
+    )
 
 
 def make_limits(settings: Settings) -> Limits:
@@ -64,3 +94,8 @@ def make_limits(settings: Settings) -> Limits:
 def newest_day(settings: Settings, now: datetime) -> date:
     """Return the newest day worth asking for."""
     return (now - timedelta(days=settings.veraset_lag_days)).date()
+
+
+def _landing_folder(settings: Settings) -> Path:
+    """Return where rows wait that do not fit into memory."""
+    return settings.mobility_home / "landing"

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from mobility_pipeline.errors import ConfigurationError, MobilityError
-from mobility_pipeline.resources.aws import make_s3_client
-from mobility_pipeline.resources.clients import make_vendor_client, open_registry
+from mobility_pipeline.resources.clients import (
+    make_lake,
+    make_vendor_client,
+    open_registry,
+)
+from mobility_pipeline.resources.identity import Identity
 from mobility_pipeline.schemas.feeds import Feed, resolve_feeds
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -49,8 +51,6 @@ def _run(trials: list[tuple[str, Callable[[], str]]]) -> Iterator[Diagnosis]:
             yield Diagnosis(subject, True, trial())
         except MobilityError as error:
             yield Diagnosis(subject, False, str(error))
-        except (BotoCoreError, ClientError) as error:
-            yield Diagnosis(subject, False, f"{error}; check AWS_* and the role ARNs")
 
 
 def _try_cities(settings: Settings) -> str:
@@ -82,20 +82,10 @@ def _try_vendor(settings: Settings) -> str:
 
 
 def _try_role(settings: Settings, role_arn: str | None) -> str:
-    session_client = make_s3_client(settings, role_arn)
-    # Signing is what makes botocore assume the role.
-    session_client.generate_presigned_url("list_buckets")
+    Identity(settings, role_arn).credentials()
     return "assumed" if role_arn else "none set: the ambient identity is used"
 
 
 def _try_bucket(settings: Settings, feed: Feed) -> str:
-    bucket = settings.bucket_of(feed.bucket_words)
-    role_arn = settings.lake_role_arn or settings.veraset_role_arn
-    try:
-        make_s3_client(settings, role_arn).list_objects_v2(Bucket=bucket, MaxKeys=1)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        raise ConfigurationError(
-            f"bucket {bucket}: {code}; create it, or let the role list it"
-        ) from error
-    return f"{bucket} can be listed"
+    make_lake(settings, feed).require_access()
+    return f"{settings.bucket_of(feed.bucket_words)} can be listed"

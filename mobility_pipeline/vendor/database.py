@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,15 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from mobility_pipeline.errors import ConfigurationError, LedgerError
-from mobility_pipeline.vendor.locks import ProcessLock, hold_lock
+from mobility_pipeline.vendor.locks import (
+    MIGRATION,
+    SUBMISSION,
+    ProcessLock,
+    hold_lock,
+    landing_lock,
+)
 from mobility_pipeline.vendor.tables import VERSION_TABLE
 
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 _BUSY_TIMEOUT_S = 60.0
 """How long a transaction waits for another process's on SQLite."""
 _WRITES = {"ledger_writes": True}
-_MIGRATION = ProcessLock("migration", 0x6D6F62_01, "is bringing the ledger up to date")
-_SUBMISSION = ProcessLock("submission", 0x6D6F62_02, "is submitting vendor jobs")
 _PATIENCE_S = 10.0
 """Seconds of waiting for another process that are not worth a word."""
 
@@ -60,18 +65,25 @@ class Database:
         with _explaining(self._engine.url), self._writer.begin() as connection:
             yield connection
 
-    @contextmanager
-    def submission_lock(self) -> Generator[None]:
+    def submission_lock(self) -> AbstractContextManager[None]:
         """Wait until nobody else submits; see `Ledger.submission_lock`."""
-        with (
-            _explaining(self._engine.url),
-            hold_lock(self._engine, _SUBMISSION, self._patience_s),
-        ):
-            yield
+        return self._hold(SUBMISSION)
+
+    def landing_lock(self, feed: str, day: date) -> AbstractContextManager[None]:
+        """Wait until nobody else publishes a feed's date; see `Ledger.landing_lock`."""
+        return self._hold(landing_lock(feed, day))
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _hold(self, lock: ProcessLock) -> Generator[None]:
+        with (
+            _explaining(self._engine.url),
+            hold_lock(self._engine, lock, self._patience_s),
+        ):
+            yield
 
 
 def open_database(url: str, *, patience_s: float = _PATIENCE_S) -> Database:
@@ -174,7 +186,7 @@ def _migrate(engine: sa.Engine, patience_s: float) -> None:
     newest = ScriptDirectory.from_config(config).get_current_head()
     if _current_version(engine) == newest:
         return
-    with hold_lock(engine, _MIGRATION, patience_s):
+    with hold_lock(engine, MIGRATION, patience_s):
         _use_write_ahead_log(engine)
         with engine.execution_options(**_WRITES).begin() as connection:
             config.attributes["connection"] = connection

@@ -61,6 +61,16 @@ class Ledger:
         """
         return self._database.submission_lock()
 
+    def landing_lock(self, feed: str, day: date) -> AbstractContextManager[None]:
+        """Wait until nobody else publishes a feed's date, and keep others from it.
+
+        Whoever holds it asks only then which city-days still wait for its job: another
+        process may have landed them, or a newer job, while this one waited. One thread
+        holds one at a time, as two dates may share a lock; the operating system or the
+        database lets it go when its process dies.
+        """
+        return self._database.landing_lock(feed, day)
+
     # Reading
 
     def job(self, ref: int) -> VendorJob:

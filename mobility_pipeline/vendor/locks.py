@@ -4,14 +4,18 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 _LOG = logging.getLogger(__name__)
+_LANDING_FILES = 64
+"""Dates of a feed this close to each other never share a file: a job has at most 31."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,26 @@ class ProcessLock:
     """PostgreSQL: the advisory lock, which holds within one database."""
     doing: str
     """What its holder does, to tell those who wait: `is submitting vendor jobs`."""
+
+
+MIGRATION = ProcessLock("migration", 0x6D6F62_01, "is bringing the ledger up to date")
+SUBMISSION = ProcessLock("submission", 0x6D6F62_02, "is submitting vendor jobs")
+
+
+def landing_lock(feed: str, day: date) -> ProcessLock:
+    """Return the lock of a feed's date.
+
+    SQLite: locks share 64 files that stay, so those of far-off dates or of two feeds may be
+    one; who meets such a one waits without need. PostgreSQL: each has its number (of two
+    feeds 1 pair in 65,536 share theirs), which no other lock has: those above are short.
+    """
+    feed_number = crc32(feed.encode())
+    day_number = day.toordinal()
+    return ProcessLock(
+        f"landing-{(feed_number + day_number) % _LANDING_FILES:02d}",
+        0x6D6F62 << 40 | (feed_number & 0xFFFF) << 24 | day_number,
+        f"is publishing city-days; {feed} {day} is next",
+    )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobility_pipeline.errors import UnknownAreaError
-from mobility_pipeline.landing.attribution import Attribution, resolve_areas
+from mobility_pipeline.landing.attribution import NO_AREA, Attribution, Attributor
 from mobility_pipeline.vendor.request import Area
 from mobility_pipeline_tests.landing.store import AREAS, CITIES, DEIMOS, MARS, MOON
 
@@ -15,20 +16,47 @@ DAY = date(2024, 5, 1)
 Cell = Sequence[str | None] | None
 
 
-def _resolve(cells: Sequence[Cell], areas: Sequence[Area] = AREAS) -> Attribution:
-    return resolve_areas(pa.array(cells, pa.list_(pa.string())), areas, DAY)
+@dataclass(frozen=True)
+class Named:
+    """What an attribution says, by names instead of numbers."""
+
+    rows: dict[str, list[int]]
+    """City key -> row numbers."""
+    areas: list[list[str]]
+    """Area ids of each row."""
+    attributed: int
+    rejected: int
 
 
-def _rows(attribution: Attribution) -> dict[str, list[int]]:
-    return {city: rows.tolist() for city, rows in attribution.rows_by_city.items()}
+def _attribute(
+    cells: Sequence[Cell] | pa.Array, areas: Sequence[Area] = AREAS
+) -> Named:
+    if not isinstance(cells, pa.Array):
+        cells = pa.array(cells, pa.list_(pa.string()))
+    attributor = Attributor(areas, DAY)
+    found = attributor.attribute(cells)
+    ids = iter([attributor.area_ids[area] for area in found.areas])
+    return Named(
+        _rows_by_city(attributor.cities, found),
+        [[next(ids) for _ in range(count)] for count in found.areas_per_row],
+        found.attributed,
+        found.rejected,
+    )
+
+
+def _rows_by_city(cities: Sequence[str], found: Attribution) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = {city: [] for city in cities}
+    for row, city in zip(found.rows.tolist(), found.cities.tolist(), strict=True):
+        rows[cities[city]].append(row)
+    return rows
 
 
 def test_both_forms_name_the_same_area() -> None:
     """The id that was sent and its place in its own array lead to one city."""
-    attribution = _resolve(
+    found = _attribute(
         [[MOON.area_id], ["geo_radius_0"], ["geo_radius_1"], ["geo_json_0"]]
     )
-    assert _rows(attribution) == {
+    assert found.rows == {
         MOON.city: [0, 1],
         DEIMOS.city: [2],
         MARS.city: [3],
@@ -37,37 +65,37 @@ def test_both_forms_name_the_same_area() -> None:
 
 def test_a_row_of_two_areas_belongs_to_both_cities() -> None:
     """Areas overlap: such a ping is in both cities, and counts as one attributed row."""
-    attribution = _resolve([["geo_json_0", "moon-aaaaaaaa"]])
-    assert _rows(attribution)[MOON.city] == _rows(attribution)[MARS.city] == [0]
-    assert attribution.attributed == 1
+    found = _attribute([["geo_json_0", "moon-aaaaaaaa"]])
+    assert found.rows[MOON.city] == found.rows[MARS.city] == [0]
+    assert found.attributed == 1
 
 
 def test_a_row_that_names_a_city_twice_counts_once() -> None:
     """Both forms of one id in a row are one attribution and one stored id."""
-    attribution = _resolve([["moon-aaaaaaaa", " geo_radius_0 ", "moon-aaaaaaaa"]])
-    assert _rows(attribution)[MOON.city] == [0]
-    assert attribution.poi_ids.to_pylist() == [["moon-aaaaaaaa"]]
+    found = _attribute([["moon-aaaaaaaa", " geo_radius_0 ", "moon-aaaaaaaa"]])
+    assert found.rows[MOON.city] == [0]
+    assert found.areas == [["moon-aaaaaaaa"]]
 
 
 def test_two_areas_of_one_city_are_one_city() -> None:
     """A row in an old and a new boundary of a city is one row of that city."""
     newer = Area("moon-dddddddd", MOON.city, "d" * 64, "geo_json", 0)
-    attribution = _resolve([["moon-aaaaaaaa", "geo_json_0"]], [MOON, newer])
-    assert _rows(attribution) == {MOON.city: [0]}
-    assert attribution.poi_ids.to_pylist() == [["moon-aaaaaaaa", "moon-dddddddd"]]
+    found = _attribute([["moon-aaaaaaaa", "geo_json_0"]], [MOON, newer])
+    assert found.rows == {MOON.city: [0]}
+    assert found.areas == [["moon-aaaaaaaa", "moon-dddddddd"]]
 
 
 def test_a_row_without_an_area_is_rejected_by_reason() -> None:
     """Null, empty, `[null]` and blanks name no city."""
-    attribution = _resolve([None, [], [None], ["", "  "], [None, "geo_json_0"]])
-    assert attribution.rejected == {"no_area": 4}
-    assert attribution.attributed == 1
-    assert _rows(attribution)[MARS.city] == [4]
+    found = _attribute([None, [], [None], ["", "  "], [None, "geo_json_0"]])
+    assert (found.rejected, NO_AREA) == (4, "no_area")
+    assert found.attributed == 1
+    assert found.rows[MARS.city] == [4]
 
 
 def test_every_city_of_the_job_has_an_entry() -> None:
     """A city without rows is known to be empty."""
-    assert _rows(_resolve([])) == {city: [] for city in CITIES}
+    assert _attribute([]).rows == {city: [] for city in CITIES}
 
 
 @pytest.mark.parametrize(
@@ -76,19 +104,19 @@ def test_every_city_of_the_job_has_an_entry() -> None:
 def test_an_unknown_id_is_an_error_that_names_it(strange: str) -> None:
     """An id that no area of the job has is the delivery's error, with id and date."""
     with pytest.raises(UnknownAreaError, match=rf"2024-05-01.*{strange}"):
-        _resolve([["moon-aaaaaaaa"], [None, strange]])
+        _attribute([["moon-aaaaaaaa"], [None, strange]])
 
 
 def test_many_unknown_ids_are_counted() -> None:
     """An error stays one line however much is wrong."""
     with pytest.raises(UnknownAreaError, match="x0, x1, x2, x3, x4 and 3 more;"):
-        _resolve([[f"x{number}" for number in range(8)]])
+        _attribute([[f"x{number}" for number in range(8)]])
 
 
 def test_a_sliced_list_is_read_where_it_starts() -> None:
     """Rows of a slice are numbered from the slice's start."""
     cells = pa.array([["geo_json_0"], None, ["moon-aaaaaaaa"]])[1:]
-    assert _rows(resolve_areas(cells, AREAS, DAY))[MOON.city] == [1]
+    assert _attribute(cells).rows[MOON.city] == [1]
 
 
 _NAMES = {
@@ -102,17 +130,40 @@ _NAMES = {
 _LISTS = st.lists(st.sampled_from([None, "", *_NAMES]), max_size=5)
 
 
-@given(st.lists(st.none() | _LISTS, max_size=12))
-def test_agrees_with_a_row_by_row_oracle(cells: list[list[str | None] | None]) -> None:
-    """The vectorised attribution equals a loop over rows."""
-    found = [{_NAMES[name] for name in cell or [] if name} for cell in cells]
-    attribution = _resolve(cells)
-    assert attribution.poi_ids.to_pylist() == [
-        sorted(area.area_id for area in areas) for areas in found
-    ]
-    assert _rows(attribution) == {
-        area.city: [row for row, areas in enumerate(found) if area in areas]
+_KINDS = (pa.string(), pa.dictionary(pa.int32(), pa.string()))
+
+
+@pytest.mark.parametrize("kind", _KINDS, ids=["plain", "coded"])
+@given(cells=st.lists(st.none() | _LISTS, max_size=12), start=st.integers(0, 3))
+def test_agrees_with_a_row_by_row_oracle(
+    kind: pa.DataType, cells: list[list[str | None] | None], start: int
+) -> None:
+    """The vectorised attribution equals a loop over rows, in a slice too."""
+    named = [{_NAMES[name] for name in cell or [] if name} for cell in cells[start:]]
+    found = _attribute(
+        pa.array(cells, pa.list_(pa.string())).cast(pa.list_(kind))[start:]
+    )
+    assert found.areas == [sorted(area.area_id for area in areas) for areas in named]
+    assert found.rows == {
+        area.city: [row for row, areas in enumerate(named) if area in areas]
         for area in AREAS
     }
-    assert attribution.attributed == sum(bool(areas) for areas in found)
-    assert attribution.attributed + attribution.rejected["no_area"] == len(cells)
+    assert found.attributed == sum(bool(areas) for areas in named)
+    assert found.attributed + found.rejected == len(named)
+
+
+def test_ids_that_no_row_names_are_no_error() -> None:
+    """A dictionary may hold more than the rows of a window use."""
+    names = pa.DictionaryArray.from_arrays(
+        pa.array([1, 1], pa.int32()), pa.array(["strange", "geo_json_0"])
+    )
+    cells = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), names)
+    assert _attribute(cells).rows[MARS.city] == [0, 1]
+
+
+@pytest.mark.parametrize("device", ["0" * 64, "b0e1d2c3-0001-4000-8000-000000000000"])
+def test_a_device_id_is_never_shown(device: str) -> None:
+    """Shifted columns put device ids where areas belong: the error keeps them back."""
+    with pytest.raises(UnknownAreaError, match=f"{len(device)} characters") as caught:
+        _attribute([[device]])
+    assert device not in str(caught.value)

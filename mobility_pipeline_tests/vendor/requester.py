@@ -1,6 +1,5 @@
 """Real processes that request city-days, and may kill themselves at a given point."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -15,6 +14,7 @@ from mobility_pipeline.vendor.database import open_database
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.planner import Limits
 from mobility_pipeline.vendor.submission import request_city_days
+from mobility_pipeline_tests.processes import PROCESSES
 from mobility_pipeline_tests.vendor.fake_vendor import KEY
 from mobility_pipeline_tests.vendor.world import FULL, days_of, make_cities
 
@@ -58,20 +58,15 @@ class Requester:
         return job_ids
 
 
-# Its processes begin with everything imported, and without this one's threads.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
-
-
 def start_requests(
     ledger_url: str, vendor_url: str, *wishes: list[str], dies: str = ""
 ) -> list[Requester]:
     """Start one process per wish for three days of some cities; all ask together."""
-    together = _PROCESSES.Barrier(len(wishes))
+    together = PROCESSES.Barrier(len(wishes))
     requesters: list[Requester] = []
     for cities in wishes:
-        answers, tells = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(
+        answers, tells = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(
             target=_request,
             args=(ledger_url, vendor_url, dies, cities, together, tells),
         )
@@ -83,9 +78,9 @@ def start_requests(
 
 def open_at_once(ledger_url: str, count: int) -> list[int | None]:
     """Open a ledger in some processes at the same moment; return their exit codes."""
-    together = _PROCESSES.Barrier(count)
+    together = PROCESSES.Barrier(count)
     processes = [
-        _PROCESSES.Process(target=_open, args=(ledger_url, together))
+        PROCESSES.Process(target=_open, args=(ledger_url, together))
         for _ in range(count)
     ]
     for process in processes:
