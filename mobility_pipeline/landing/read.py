@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
+from pyarrow.parquet.core import ParquetReader
 
 from mobility_pipeline.errors import (
     CorruptFileError,
@@ -154,7 +155,7 @@ def decode_windows(file: IO[bytes], name: str) -> Iterator[Window]:
         _validate(table, name)
         count += table.num_rows
         yield Window(_check_columns(table, name), table.num_rows * bytes_per_row)
-    _check_count(parquet, count, name)
+    _check_count(parquet.metadata, count, name)
 
 
 def _read_large(
@@ -205,10 +206,15 @@ class _Decoder:
         self._checked: pa.Schema | None = None
 
     def decode(self, data: Any, name: str) -> pa.Table:
+        if not len(data):
+            raise _empty(name)
         with _corrupt_files(name):
-            file = _open(pa.BufferReader(pa.py_buffer(data)), len(data), name)
-            table = file.read(use_threads=False)
-        _check_count(file, table.num_rows, name)
+            # `ParquetFile` does more than reading: a sixth of a small file's time.
+            reader = ParquetReader()
+            source = pa.BufferReader(pa.py_buffer(data))
+            reader.open(source, coerce_int96_timestamp_unit="us")
+            table = reader.read_all(use_threads=False)
+        _check_count(reader.metadata, table.num_rows, name)
         if self._checked is None or not table.schema.equals(self._checked):
             table = _check_columns(table, name)
             self._checked = table.schema if table.num_rows else None
@@ -244,7 +250,7 @@ class _corrupt_files:  # noqa: N801  # a context manager, cheaper than a generat
 
 def _open(source: Any, size: int, name: str, **options: Any) -> pq.ParquetFile:
     if not size:
-        raise CorruptFileError(f"{name} is empty; ask the vendor for the date again")
+        raise _empty(name)
     return pq.ParquetFile(
         source,
         coerce_int96_timestamp_unit="us",
@@ -254,10 +260,14 @@ def _open(source: Any, size: int, name: str, **options: Any) -> pq.ParquetFile:
     )
 
 
-def _check_count(file: pq.ParquetFile, found: int, name: str) -> None:
-    if found != file.metadata.num_rows:
+def _empty(name: str) -> CorruptFileError:
+    return CorruptFileError(f"{name} is empty; ask the vendor for the date again")
+
+
+def _check_count(metadata: pq.FileMetaData, found: int, name: str) -> None:
+    if found != metadata.num_rows:
         raise CorruptFileError(
-            f"{name} announces {file.metadata.num_rows} rows and holds {found}"
+            f"{name} announces {metadata.num_rows} rows and holds {found}"
         )
 
 
