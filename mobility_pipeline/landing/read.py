@@ -210,7 +210,7 @@ class _Decoder:
             raise _empty(name)
         with _corrupt_files(name):
             # `ParquetFile` does more than reading: a sixth of a small file's time.
-            reader = ParquetReader()
+            reader: Any = ParquetReader()
             source = pa.BufferReader(pa.py_buffer(data))
             reader.open(source, coerce_int96_timestamp_unit="us")
             table = reader.read_all(use_threads=False)
