@@ -1,6 +1,8 @@
 """Real processes that land a vendor job, as a run does."""
 
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -34,6 +36,11 @@ class Lander:
         self.told.send("workers")
         workers: list[int] = self.told.recv()
         return workers
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGINT)
 
     def landed(self) -> list[CityDay]:
         """Wait for a process that ends well, and return the city-days it was given."""

@@ -1,7 +1,5 @@
 import logging
 import multiprocessing
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +20,7 @@ from mobility_pipeline.errors import (
 from mobility_pipeline.lake import land
 from mobility_pipeline.lake.land import land_job
 from mobility_pipeline.lake.publish import Published
+from mobility_pipeline.landing import split
 from mobility_pipeline.landing.storage import OpenBucket
 from mobility_pipeline.vendor.database import open_database
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
@@ -37,6 +36,7 @@ from mobility_pipeline_tests.lake.jobs import (
     record_job,
 )
 from mobility_pipeline_tests.lake.landers import INTERRUPTED, start_lander
+from mobility_pipeline_tests.landing.losing import LosingShuffle
 from mobility_pipeline_tests.landing.store import to_parquet
 from mobility_pipeline_tests.landing.wire import Fault, Wire, drop
 from mobility_pipeline_tests.processes import PROCESSES
@@ -208,6 +208,25 @@ def test_a_date_without_a_good_delivery_does_not_stop_the_others(
     assert not ledger.pending(job.ref)
 
 
+def test_a_city_whose_rows_were_lost_is_rejected(
+    ledger: Ledger, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its date's others may stand; itself is recorded with both numbers, not published."""
+    monkeypatch.setattr(split, "Shuffle", LosingShuffle)
+    job = record_job(ledger, place, DAYS[:1])
+    _deliver(place, DAYS[0])
+    landed = _land(job, place, ledger)
+    lost = CityDay(CITIES[0], DAYS[0])
+    assert lost not in landed
+    record = ledger.records_of(FEED, {lost})[lost]
+    assert record.state is CityDayState.REJECTED
+    assert "8 rows attributed, 0 split; nothing of it is published" in record.reason
+    assert place.lake.read_manifest(lost) is None
+    present = {day for day in _days(DAYS[0]) if place.lake.read_manifest(day)}
+    assert present == set(landed)
+    assert not ledger.pending(job.ref)
+
+
 def test_files_outside_of_any_date_are_told(
     ledger: Ledger, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -356,7 +375,7 @@ def test_a_killed_process_is_transient(
         landing = thread.submit(_land, job, place, ledger)
         assert gate.reached.wait(30)
         for child in multiprocessing.active_children():
-            os.kill(child.pid or 0, signal.SIGKILL)
+            child.kill()
         with pytest.raises(LandingInterruptedError, match="vendor job job-1 died"):
             landing.result(30)
     gate.opened.set()
@@ -417,7 +436,7 @@ def test_a_run_that_is_interrupted_stops_its_processes(
     lander = start_lander(ledger_url, job.ref, DAYS, place.make_site(cores=2))
     assert gate.reached.wait(30)
     workers = lander.workers()
-    os.kill(lander.process.pid or 0, signal.SIGINT)
+    lander.interrupt()
     lander.process.join(10)
     assert lander.process.exitcode == INTERRUPTED
     wait_until(lambda: not any(map(_is_running, workers)))

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import repeat
 
 import pytest
@@ -13,12 +12,12 @@ from mobility_pipeline.errors import (
 from mobility_pipeline.lake import land_date as module
 from mobility_pipeline.lake.land_date import LandedDate, land_date
 from mobility_pipeline.landing import read, split
-from mobility_pipeline.landing.shuffle import Shuffle, Window
 from mobility_pipeline.landing.split import Means
 from mobility_pipeline.vendor.request import Area
 from mobility_pipeline_tests.lake.gates import OUT_OF_ORDER, only
 from mobility_pipeline_tests.lake.jobs import DAY, Place, make_job, make_pings
 from mobility_pipeline_tests.landing.deliveries import Wanted, Way, splitting
+from mobility_pipeline_tests.landing.losing import LosingShuffle
 from mobility_pipeline_tests.landing.store import (
     CITIES,
     DEIMOS,
@@ -169,18 +168,6 @@ def test_a_delivered_file_that_cannot_be_read_is_named(
     with pytest.raises(StorageError, match=r"part-00001\.parquet of 2024-05-01"):
         land_date(task)
     assert place.objects() == {}
-
-
-class LosingShuffle(Shuffle):
-    """Forgets the rows of Mars."""
-
-    def add(self, window: Window, expected_bytes: float) -> None:
-        """Take the others."""
-        kept = window.cities != sorted(CITIES).index(MARS.city)
-        super().add(
-            replace(window, rows=window.rows[kept], cities=window.cities[kept]),
-            expected_bytes,
-        )
 
 
 @pytest.mark.parametrize("small_rows", [0, 20_000])

@@ -181,6 +181,16 @@ def test_readers_without_arrows_note_find_the_same(feed: str) -> None:
     } == {path for path in logical if ".key_value." in path}
 
 
+def test_types_that_parquet_has_no_word_for_come_back() -> None:
+    """Arrow's note says what the vendor's unknown columns were."""
+    lasting = pa.array([5], pa.duration("ms"))
+    schema = pa.schema([*SCHEMA, ("lasting", lasting.type)])
+    rows = make_pings("a").append_column("lasting", lasting)
+    ((_, data),) = _encode([_pack(rows)], schema=schema)
+    assert _decode(data).schema == schema
+    assert _decode(data) == rows
+
+
 def test_pandas_reads_parts() -> None:
     """Analysts' own reader sees text, UTC instants and lists of pairs."""
     ((_, data),) = _encode([_pack(_make_varied("pings_full"))])

@@ -143,3 +143,16 @@ def _name_path(bucket: HeldBucket | SpilledBucket, result: SplitDate) -> str:
     if isinstance(bucket, HeldBucket):
         return "held" if tables else ""
     return ("", "spilled")[tables] if tables < 2 else "cut again"
+
+
+def make_pings(
+    rows: Sequence[tuple[str | None, Sequence[str | None] | None]],
+) -> pa.Table:
+    """Make pings of (device, area ids)."""
+    return pa.table(
+        {
+            "ad_id": pa.array([row[0] for row in rows], pa.string()),
+            "utc_timestamp": pa.array([NOON] * len(rows), pa.timestamp("us", "UTC")),
+            "poi_ids": pa.array([row[1] for row in rows], pa.list_(pa.string())),
+        }
+    )
