@@ -6,6 +6,7 @@ of the target type and the same length. A null stays null.
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -189,18 +190,10 @@ def _parse_instant(text: pa.Array) -> pa.Array:
 def _to_text_map(array: pa.Array) -> pa.Array:
     if not pt.is_map(array.type):
         return pa.nulls(len(array), TEXT_MAP)
-    try:
-        return array.cast(TEXT_MAP)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # Arrow can not: by cell
-        cells = [_to_text_pairs(cell) for cell in array.to_pylist()]
-        return pa.array(cells, TEXT_MAP)
+    return _cast_or_spell(array, TEXT_MAP, _to_text_pairs)
 
 
-def _to_text_pairs(
-    cell: list[tuple[object, object]] | None,
-) -> list[tuple[str, str | None]] | None:
-    if cell is None:
-        return None
+def _to_text_pairs(cell: list[tuple[object, object]]) -> list[tuple[str, str | None]]:
     return [(_as_text(key) or "", _as_text(value)) for key, value in cell]
 
 
@@ -211,15 +204,22 @@ def _as_text(value: object) -> str | None:
 def _to_text_list(array: pa.Array) -> pa.Array:
     if not pt.is_list(array.type):
         return pa.nulls(len(array), TEXT_LIST)
+    return _cast_or_spell(array, TEXT_LIST, _to_texts)
+
+
+def _to_texts(cell: list[object]) -> list[str | None]:
+    return [_as_text(value) for value in cell]
+
+
+def _cast_or_spell(
+    array: pa.Array, target: pa.DataType, spell: Callable[[Any], object]
+) -> pa.Array:
     try:
-        return array.cast(TEXT_LIST)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # Arrow can not: by cell
-        cells: list[list[object] | None] = array.to_pylist()
-        texts = [
-            None if cell is None else [_as_text(value) for value in cell]
-            for cell in cells
-        ]
-        return pa.array(texts, TEXT_LIST)
+        return array.cast(target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # nested, or not UTF-8
+        cells: list[Any] = array.to_pylist()
+        spelled = [None if cell is None else spell(cell) for cell in cells]
+        return pa.array(spelled, target)
 
 
 _CASTS: dict[pa.DataType, Callable[[pa.Array], pa.Array]] = {
