@@ -13,7 +13,7 @@ help:
 	@echo "make test   every test"
 	@echo "make check  format, lint, types, contracts, definitions"
 	@echo "make dev    the Dagster web UI and daemon on your settings (.env)"
-	@echo "make bench  how fast landing is, against peers (25 minutes, 30 GB of disk)"
+	@echo "make bench  how fast landing is, against peers (long; tens of GB of disk)"
 
 demo: .venv/ready
 	$(BIN)/mobility demo $(if $(filter 0,$(UI)),--no-ui,--ui)

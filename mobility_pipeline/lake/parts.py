@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,7 +31,7 @@ class Part:
     """In memory, or a nameless file that goes with its process."""
 
 
-class PartsEncoder:
+class PartsEncoder(ExitStack):
     """Encodes chunks of rows, each as a row group; the parts live until it is closed."""
 
     def __init__(
@@ -50,23 +49,10 @@ class PartsEncoder:
             max_part_bytes: a part ends before the chunk that would bring it above, unless
                 it is the part's first.
         """
+        super().__init__()
         self._schema = schema
         self._folder = folder
         self._max_part_bytes = max_part_bytes
-        self._closing = ExitStack()
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the parts."""
-        self._closing.close()
 
     def encode(self, chunks: Iterable[pa.Table]) -> Iterator[Part]:
         """Yield parts whose rows in order are those of the chunks."""
@@ -79,7 +65,7 @@ class PartsEncoder:
                 number, part = number + 1, None
             if part is None:
                 part = _OpenPart(chunk.schema, self._schema, self._open_file())
-                self._closing.callback(part.close)
+                self.callback(part.close)
             part.write(chunk)
         if part is not None:
             yield part.finish(number)
@@ -87,7 +73,7 @@ class PartsEncoder:
     def _open_file(self) -> IO[bytes]:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-        return self._closing.enter_context(
+        return self.enter_context(
             tempfile.SpooledTemporaryFile(
                 _HELD_BYTES, dir=str(self._folder) if self._folder else None
             )
@@ -105,7 +91,7 @@ class _OpenPart:
             compression="snappy",
             store_schema=False,
             # Hardly two positions or times are equal; the least of all map values says
-            # nothing. Both together would cost half of the encoding.
+            # nothing. Both together would cost a third of the encoding.
             use_dictionary=_text_leaves(written),
             write_statistics=flat,
         )

@@ -38,9 +38,13 @@ _KEY_SHIFT = 32
 class Vocabulary:
     """Distinct texts of one column, numbered as they come; threads may share it."""
 
-    words: list[str] = field(default_factory=list)
     _codes: dict[str, int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def words(self) -> list[str]:
+        """The texts by their numbers; to be asked once no thread encodes any more."""
+        return [*self._codes]
 
     def encode(self, texts: pa.Array) -> "Codes":
         """Return the number of each text; of a null, 0."""
@@ -56,14 +60,9 @@ class Vocabulary:
 
     def _number(self, texts: "Sequence[str | None]") -> "Codes":
         with self._lock:
-            codes = [self._add(text or "") for text in texts]
+            known = self._codes
+            codes = [known.setdefault(text or "", len(known)) for text in texts]
         return np.array(codes, dtype=_INT)
-
-    def _add(self, text: str) -> int:
-        code = self._codes.setdefault(text, len(self._codes))
-        if code == len(self.words):
-            self.words.append(text)
-        return code
 
 
 class Packer:
@@ -263,10 +262,9 @@ def _to_dictionary(
     is_null: "npt.NDArray[np.bool_] | None" = None,
 ) -> pa.Array:
     """Code texts by a sorted dictionary of those that occur, so that numbers hide."""
-    known = codes if is_null is None else codes[~is_null]
-    used = (
-        np.flatnonzero(np.bincount(known, minlength=1)).tolist() if len(known) else []
-    )
+    is_used = np.zeros(max(len(words), 1), dtype=np.bool_)
+    is_used[codes if is_null is None else codes[~is_null]] = True
+    used = np.flatnonzero(is_used).tolist()
     ordered = sorted(used, key=lambda code: words[code].encode())
     rank = np.zeros(max(len(words), 1), dtype=_INT)
     rank[ordered] = np.arange(len(ordered), dtype=_INT)

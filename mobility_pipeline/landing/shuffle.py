@@ -328,10 +328,12 @@ def _sort_exactly(window: Window) -> "tuple[Rows, Callable[[int], Key]]":
 def _merge_small(tables: Iterator[pa.Table], nbytes: int) -> Iterator[pa.Table]:
     """Join tables until they have a size worth cutting."""
     gathered: list[pa.Table] = []
+    held = 0
     for table in tables:
         gathered.append(table)
-        if sum(part.nbytes for part in gathered) >= nbytes:
+        held += table.nbytes
+        if held >= nbytes:
             yield pa.concat_tables(gathered).combine_chunks()
-            gathered = []
+            gathered, held = [], 0
     if gathered:
         yield pa.concat_tables(gathered).combine_chunks()

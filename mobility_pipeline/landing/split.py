@@ -2,8 +2,8 @@
 
     windows of files ─► conform ─► attribute ─► pack ─► shuffle ─► sort ─► unpack
 
-Memory is bounded whatever the date's size: by the windows that threads have in hand, and
-by the shuffle's budget.
+Memory depends on the windows that threads have in hand and on the shuffle's budget, not on
+the date's size.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -100,13 +100,12 @@ class SplitDate:
         runs = groupby(self._read_runs(group), key=itemgetter(0))
         head = next(runs, None)
         for city in group.cities:
-            rows: Iterator[pa.Table] = iter(())
             if head is not None and head[0] == self._city_numbers[city]:
                 rows = map(itemgetter(1), head[1])
                 yield city, self._check(city, self._cut(rows))
                 head = next(runs, None)
             else:
-                yield city, self._check(city, rows)
+                yield city, self._check(city, iter(()))
 
     def close(self) -> None:
         """Let go of memory and disk."""
@@ -242,8 +241,8 @@ class _Splitter:
         self._is_wanted[[*self._wanted.values()]] = True
         self._packer = Packer(self._declared, attributor.area_ids)
         self._folder = means.folder
-        held, bucket = means.memory_bytes // _SHARE, means.memory_bytes // _SHARE
-        self._shuffle = Shuffle(Budget(held, bucket // means.threads, means.folder))
+        share = means.memory_bytes // _SHARE
+        self._shuffle = Shuffle(Budget(share, share // means.threads, means.folder))
         self._nbytes = sum(batch.nbytes for batch in batches)
         self._lock = Lock()
         self._rows_in = self._attributed = self._rejected = 0
@@ -310,9 +309,8 @@ class _Splitter:
     def _keep(self, packed: pa.Table, attribution: Attribution) -> PackedWindow:
         kept = self._is_wanted[attribution.cities]
         rows, cities = attribution.rows[kept], attribution.cities[kept]
-        if (
-            len(rows) < packed.num_rows // 2
-        ):  # the others would stay in memory, uncounted
+        if len(rows) < packed.num_rows // 2:
+            # The others would stay in memory with them, uncounted.
             packed, rows = packed.take(pa.array(rows)), np.arange(len(rows))
         return PackedWindow(packed, rows, cities.astype(np.uint16))
 
