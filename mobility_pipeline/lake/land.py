@@ -1,26 +1,17 @@
 """Land one vendor job's delivery, dates side by side, and record what became of each."""
 
-import gc
 import logging
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
     as_completed,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import (
@@ -30,8 +21,8 @@ from mobility_pipeline.errors import (
 )
 from mobility_pipeline.lake.land_date import DateTask, LandedDate, OpenLake, land_date
 from mobility_pipeline.lake.publish import Published
+from mobility_pipeline.lake.workers import open_workers
 from mobility_pipeline.landing.delivery import Delivery, list_delivery
-from mobility_pipeline.landing.memory import keep_freed_memory
 from mobility_pipeline.landing.split import Means
 from mobility_pipeline.landing.storage import OpenBucket
 from mobility_pipeline.vendor.ledger import Ledger
@@ -107,7 +98,9 @@ def land_job(
     )
     with (
         ThreadPoolExecutor(side_by_side, "land") as threads,
-        _open_pool(processes, site) as pool,
+        open_workers(
+            processes, [land_date, site.open_deliveries, site.open_lake]
+        ) as pool,
     ):
         results = [
             threads.submit(lander.land, day, pool, means) for day in sorted(waiting)
@@ -218,54 +211,3 @@ def _count_processes(delivery: Delivery, waiting: Collection[date], cores: int) 
     if len(files) < _SMALL_FILES and sum(file.size for file in files) < _SMALL_BYTES:
         return 0
     return min(cores, len(waiting))
-
-
-@contextmanager
-def _open_pool(processes: int, site: LandingSite) -> Generator[Executor]:
-    """Give processes to land dates in, or a thread of this one.
-
-    When the caller breaks off, the processes are stopped at once: a crash at any point
-    leaves each city-day as it was or as it will be.
-    """
-    if not processes:
-        with ThreadPoolExecutor(1, "land-date") as threads:
-            yield threads
-        return
-    context = multiprocessing.get_context("forkserver")
-    # Imported once, not by each process.
-    context.set_forkserver_preload([land_date.__module__, *_modules_of(site)])
-    # Not an event, whose `set` waits for ever for a process that was killed at waiting.
-    there, here = context.Pipe(duplex=False)  # their types differ by system
-    pool = ProcessPoolExecutor(processes, context, _begin_worker, (there,))
-    try:
-        for _ in range(processes):
-            # All begin now: the death of a later one could show only at the next result.
-            pool.submit(os.getpid)
-        yield pool
-    except BaseException:
-        here.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        here.close()
-        there.close()
-
-
-def _modules_of(site: LandingSite) -> list[str]:
-    functions = [site.open_deliveries, site.open_lake]
-    functions = [f.func if isinstance(f, partial) else f for f in functions]
-    return sorted({str(f.__module__) for f in functions})
-
-
-def _begin_worker(parent: Any) -> None:
-    """Leave Ctrl-C to the parent, and end when it says so or ends: its lock goes, too."""
-    keep_freed_memory()
-    gc.freeze()  # what was imported stays: no collection has to look at it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent: Any) -> None:
-    parent.poll(None)  # until the other end is closed
-    os._exit(1)
