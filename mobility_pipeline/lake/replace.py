@@ -49,20 +49,17 @@ what is there. The next publish goes by the listing again, and repairs both.
 """
 
 from collections.abc import Mapping
-from typing import IO
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ConfigurationError, ManifestError
 from mobility_pipeline.lake.manifest import Manifest
 from mobility_pipeline.lake.paths import MANIFEST_NAME
 from mobility_pipeline.lake.store import CityDayStore
-
-Payload = bytes | IO[bytes]
-"""The content of a part: in memory, or a file to stream from."""
+from mobility_pipeline.landing.storage import Content
 
 
 def replace_city_day(
-    store: CityDayStore, manifest: Manifest, payloads: Mapping[str, Payload]
+    store: CityDayStore, manifest: Manifest, payloads: Mapping[str, Content]
 ) -> bool:
     """Make a manifest and its parts the content of a city-day; see the module.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import obstore
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 T = TypeVar("T")
-Content = bytes | Path | IO[bytes]
+Content = bytes | IO[bytes]
 """What is stored: bytes, or a file, which is streamed from its start to its end."""
 
 _ATTEMPTS = 4
@@ -169,7 +168,7 @@ def _download(key: str, file: IO[bytes], store: "S3Store") -> bool:
 
 
 def _put(key: str, data: Content, content_type: str, store: "S3Store") -> None:
-    if not isinstance(data, (bytes, Path)):
+    if not isinstance(data, bytes):
         data.seek(0)  # an attempt before this one may have read it
     obstore.put(
         store,

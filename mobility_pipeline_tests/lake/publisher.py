@@ -3,10 +3,12 @@
 import hashlib
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,7 @@ from obstore.store import S3Store
 
 from mobility_pipeline.lake.manifest import Manifest, ManifestFile
 from mobility_pipeline.lake.paths import MANIFEST_NAME, part_name
-from mobility_pipeline.lake.replace import Payload, replace_city_day
+from mobility_pipeline.lake.replace import replace_city_day
 from mobility_pipeline.lake.store import CityDayStore
 from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.s3 import make_s3_store
@@ -98,12 +100,15 @@ def publish(bucket: Bucket, content: Content, files: Path | None = None) -> bool
         content: the city-day.
         files: a folder to stream the parts from; None = they are in memory.
     """
-    payloads: dict[str, Payload] = {**content.payloads}
-    if files is not None:
+    store = CityDayStore(bucket, DAY)
+    if files is None:
+        return replace_city_day(store, content.manifest, content.payloads)
+    with ExitStack() as opened:
+        streams: dict[str, IO[bytes]] = {}
         for name, data in content.payloads.items():
-            payloads[name] = files / name
             (files / name).write_bytes(data)
-    return replace_city_day(CityDayStore(bucket, DAY), content.manifest, payloads)
+            streams[name] = opened.enter_context((files / name).open("rb"))
+        return replace_city_day(store, content.manifest, streams)
 
 
 def start_publisher(
