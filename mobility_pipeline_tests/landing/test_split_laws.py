@@ -45,7 +45,7 @@ paths = pytest.mark.parametrize(
 
 _ROWS = make_rows(40)
 _FILES = [(_ROWS, {}, frozenset(), False)]
-_IN_WINDOWS = Way(large_file_bytes=1, window_rows=9)
+_IN_WINDOWS = Way(large_file_bytes=1, window_rows=20)
 """These surely take the path they are meant to take."""
 
 
