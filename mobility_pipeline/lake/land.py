@@ -21,7 +21,7 @@ from mobility_pipeline.errors import (
 )
 from mobility_pipeline.lake.land_date import DateTask, LandedDate, OpenLake, land_date
 from mobility_pipeline.lake.publish import Published
-from mobility_pipeline.lake.workers import open_workers
+from mobility_pipeline.lake.workers import open_workers, prepare_workers
 from mobility_pipeline.landing.delivery import Delivery, list_delivery
 from mobility_pipeline.landing.split import Means
 from mobility_pipeline.landing.storage import OpenBucket
@@ -34,6 +34,8 @@ _MEMORY_BYTES = 768 * 2**20
 """What all processes together are to take, above what they take before they begin."""
 _SMALL_FILES, _SMALL_BYTES = 500, 16 * 2**20
 """A delivery below both is landed faster here than a process starts."""
+_MANY_CITY_DAYS = 100
+"""A delivery of so many is hardly small: processes may start while it is listed."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,13 @@ def land_job(
         StorageForbiddenError: the role may not read or write.
         LandingInterruptedError: a process was killed from outside; the same holds.
     """
-    waiting = {day.date for day in ledger.pending(job.ref) if day.date in dates}
-    if not waiting:
+    pending = [day for day in ledger.pending(job.ref) if day.date in dates]
+    if not pending:
         return
+    waiting = {day.date for day in pending}
+    workers_call = [land_date, site.open_deliveries, site.open_lake]
+    if len(pending) >= _MANY_CITY_DAYS:
+        prepare_workers(workers_call)
     bucket = site.open_deliveries(job.bucket or "")
     delivery = list_delivery(bucket, job.folder_path or "")
     if delivery.unplaced:
@@ -98,9 +104,7 @@ def land_job(
     )
     with (
         ThreadPoolExecutor(side_by_side, "land") as threads,
-        open_workers(
-            processes, [land_date, site.open_deliveries, site.open_lake]
-        ) as pool,
+        open_workers(processes, workers_call) as pool,
     ):
         results = [
             threads.submit(lander.land, day, pool, means) for day in sorted(waiting)

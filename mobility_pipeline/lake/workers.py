@@ -9,15 +9,23 @@ from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import forkserver
 from typing import Any
 
 from mobility_pipeline.landing.memory import keep_freed_memory
 
+Functions = Collection[Callable[..., object]]
+
+
+def prepare_workers(functions: Functions) -> None:
+    """Begin to import what workers will need, while the caller does something else."""
+    modules = sorted({_module_of(function) for function in functions})
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    forkserver.ensure_running()
+
 
 @contextmanager
-def open_workers(
-    processes: int, functions: Collection[Callable[..., object]]
-) -> Generator[Executor]:
+def open_workers(processes: int, functions: Functions) -> Generator[Executor]:
     """Give processes to land dates in, or a thread of this one.
 
     When the caller breaks off, the processes are stopped at once: a crash at any point
@@ -31,8 +39,8 @@ def open_workers(
         with ThreadPoolExecutor(1, "land-date") as threads:
             yield threads
         return
+    prepare_workers(functions)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(sorted({_module_of(f) for f in functions}))
     # Not an event, whose `set` waits for ever for a process that was killed at waiting.
     there, here = context.Pipe(duplex=False)  # their types differ by system
     pool = ProcessPoolExecutor(processes, context, _begin, (there,))
