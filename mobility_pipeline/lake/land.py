@@ -30,7 +30,7 @@ from mobility_pipeline.vendor.records import CityDayState, VendorJob
 
 _LOG = logging.getLogger(__name__)
 
-_MEMORY_BYTES = 768 * 2**20
+_MEMORY_BYTES = 512 * 2**20
 """What all processes together are to take, above what they take before they begin."""
 _SMALL_FILES, _SMALL_BYTES = 500, 16 * 2**20
 """A delivery below both is landed faster here than a process starts."""

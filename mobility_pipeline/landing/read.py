@@ -32,8 +32,8 @@ LARGE_FILE_BYTES = 8 * 2**20
 """From here on a file is read alone and in windows; smaller ones are joined."""
 BATCH_BYTES = 16 * 2**20
 BATCH_FILES = 500
-WINDOW_ROWS = 125_000
-WINDOW_BYTES = 48 * 2**20
+WINDOW_ROWS = 60_000
+WINDOW_BYTES = 24 * 2**20
 """A window's rows as Arrow holds them, roughly."""
 
 _READ_BYTES = 2**20

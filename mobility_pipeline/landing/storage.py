@@ -23,7 +23,7 @@ _PAGE = 1000
 """Objects in one answer of S3, and so in one chunk of a listing."""
 _CHUNK_BYTES = 8 * 2**20
 """What is larger goes as a multipart upload in pieces of this size …"""
-_CHUNKS_AT_ONCE = 4
+_CHUNKS_AT_ONCE = 2
 """… of which this many are in memory."""
 
 
