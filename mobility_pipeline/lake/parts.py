@@ -18,7 +18,7 @@ from mobility_pipeline.lake.manifest import ManifestFile
 from mobility_pipeline.lake.paths import part_name
 
 MAX_PART_BYTES = 256 * 2**20
-_HELD_BYTES = 4 * 2**20
+_HELD_BYTES = 16 * 2**20
 """A larger part waits on disk until it is stored."""
 
 

@@ -2,8 +2,8 @@
 
 Rows come in windows and stay in memory up to a budget. Beyond it the keys (city, ad_id)
 are cut into buckets of equal size, at the quantiles of what has come so far, and from then
-on each window goes to a file, bucket by bucket. A bucket that turns out too large is cut
-again when it is read, then by (city, ad_id, utc_timestamp).
+on what is held goes to a file, bucket by bucket, whenever the budget is used up. A bucket
+that turns out too large is cut again when it is read, then by (city, ad_id, utc_timestamp).
 """
 
 import math
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mobility_pipeline.landing.conform import fit_table
+from mobility_pipeline.landing.conform import fit_table, group_by_schema
 from mobility_pipeline.landing.ordering import (
     DEVICE,
     TIME,
@@ -53,7 +53,7 @@ class Budget:
     """Bytes of packed rows."""
 
     memory: int
-    """Held before anything is written to disk."""
+    """Held before it is written to disk."""
     bucket: int
     """Read back at a time."""
     folder: Path
@@ -118,22 +118,21 @@ class Shuffle:
             window: rows of wanted cities.
             expected_bytes: of all windows together, as far as one can tell by now.
         """
-        windows = [window]
         with self._lock:
+            self._held.append(window)
+            self._held_bytes += window.nbytes
+            if self._held_bytes <= self._budget.memory:
+                return
             if self._edges is None:
-                self._held.append(window)
-                self._held_bytes += window.nbytes
-                if self._held_bytes <= self._budget.memory:
-                    return
                 self._begin_buckets(max(expected_bytes, self._held_bytes))
-                windows, self._held = self._held, []
-        while windows:
-            self._spill(windows.pop())
+            windows, self._held, self._held_bytes = self._held, [], 0
+        self._spill(windows)
 
     def groups(self) -> "list[Group]":
         """Return all buckets in order of their keys."""
         if self._edges is None or self._file is None:
             return [Group(0, [HeldBucket(self._held)])]
+        self._spill(self._held)
         groups: list[Group] = []
         for edge, pieces in zip([(0,), *self._edges], self._pieces, strict=True):
             if len(edge) == 1:
@@ -160,18 +159,30 @@ class Shuffle:
         self._pieces = [[] for _ in range(len(self._edges) + 1)]
         self._file = _SpillFile(self._budget.folder)
 
-    def _spill(self, window: Window) -> None:
+    def _spill(self, windows: list[Window]) -> None:
+        """Write windows, emptying the list; together, as many small pieces cost most."""
+        buckets: list[list[pa.Table]] = [[] for _ in self._pieces]
+        while windows:
+            for bucket, rows in zip(buckets, self._cut(windows.pop()), strict=True):
+                if rows.num_rows:
+                    bucket.append(rows)
+        for pieces, tables in zip(self._pieces, buckets, strict=True):
+            for alike in group_by_schema(tables):
+                rows = pa.concat_tables(alike).combine_chunks()
+                with self._lock:
+                    if self._file is not None:
+                        pieces.append(self._file.write(rows))
+
+    def _cut(self, window: Window) -> Iterator[pa.Table]:
+        """Yield a window's rows of each bucket."""
         order, key_of = self._sort(window)
         cuts = [
             bisect_left(order, edge, key=lambda place: key_of(int(place)))
             for edge in self._edges or []
         ]
         rows = window.select(order)
-        with self._lock:
-            for number, (start, end) in enumerate(pairwise([0, *cuts, len(order)])):
-                if end > start and self._file is not None:
-                    piece = self._file.write(rows.slice(start, end - start))
-                    self._pieces[number].append(piece)
+        for start, end in pairwise([0, *cuts, len(order)]):
+            yield rows.slice(start, end - start)
 
 
 @dataclass(frozen=True)
