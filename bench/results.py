@@ -93,13 +93,13 @@ class Results:
         return self.truths["many"].areas * self.one_sync_s()
 
     def copy_mode(self) -> CopyMode:
-        """Return the fastest way to call s5cmd."""
-        return min(self.copy_modes, key=lambda mode: self.copy_modes[mode])
+        """Return the fastest way to copy to a bucket: where ours leaves its result, too."""
+        modes = [mode for mode in self.copy_modes if mode.target == "bucket"]
+        return min(modes, key=lambda mode: self.copy_modes[mode])
 
     def copy_s(self) -> float:
-        """Return the wall seconds of the fastest copy of all of `many`."""
-        measured = self.wall_s("many", S5CMD)
-        return min(measured, self.other_copy[1]) if self.other_copy else measured
+        """Return the wall seconds of a copy of all of `many` to another bucket."""
+        return self.wall_s("many", S5CMD)
 
 
 def fit_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ import ctypes
 
 import pyarrow as pa
 
-_KEPT_MS = 10_000
+_KEPT_MS = 1_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _UNUSUALLY_LARGE = 2**30
 

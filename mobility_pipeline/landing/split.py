@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from mobility_pipeline.vendor.request import Area
 
 FETCHERS = 16
-CHUNK_ROWS = 125_000
-CHUNK_CELLS = 2_500_000
+CHUNK_ROWS = 65_536
+CHUNK_CELLS = 1_310_720
 """A chunk has fewer rows where it has more than 20 columns."""
 _SHARE = 8
 """Of the memory, one part each: rows held before spilling, and all buckets in hand, which
