@@ -6,13 +6,11 @@ With `--json` exactly one JSON document goes to stdout; everything else goes to 
 
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -21,31 +19,31 @@ from mobility_pipeline.cli_jobs import jobs
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
-    STDERR,
     STOPPED,
     WRONG,
     answer,
     complain,
-    job_document,
     make_table,
     span,
-    warn_refused,
 )
-from mobility_pipeline.defs.scope import Scope, read_scope
+from mobility_pipeline.cli_recover import recover
+from mobility_pipeline.cli_runs import (
+    answer_outcomes,
+    answer_preview,
+    run,
+    warn_of_expectation,
+)
+from mobility_pipeline.cli_scope import choose_feeds, read_typed_scope
+from mobility_pipeline.defs.scope import Scope
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.lake.coverage import find_gaps
 from mobility_pipeline.lake.gap_report import write_gap_csv
-from mobility_pipeline.progress import show_progress
-from mobility_pipeline.resources.clients import make_limits, open_registry
+from mobility_pipeline.resources.clients import make_limits
 from mobility_pipeline.resources.doctor import examine
-from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
+from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
-from mobility_pipeline.vendor.planner import surplus
-from mobility_pipeline.vendor.submission import preview_jobs, quota_left
-
-if TYPE_CHECKING:
-    from mobility_pipeline.defs.launch import RequestOutcome
+from mobility_pipeline.vendor.submission import preview_jobs
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 from_option = click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
@@ -87,8 +85,8 @@ def request_options(command: Callable[..., int]) -> Callable[..., int]:
         as_json: bool,
     ) -> int:
         settings = load_settings()
-        feed = find_feed(feed_name, _enabled_feeds(settings))
-        scope = _read_scope(settings, keys, start, end)
+        (feed,) = choose_feeds(settings, feed_name)
+        scope = read_typed_scope(settings, keys, start, end)
         ledger = open_ledger(settings.ledger_url)
         asked = Request(settings, feed, scope, ledger, keys, refresh)
         return command(asked, as_json)
@@ -159,31 +157,8 @@ def plan(asked: Request, as_json: bool) -> int:
         make_limits(asked.settings),
         refresh=asked.refresh,
     )
-    left = quota_left(
-        asked.ledger, asked.settings.veraset_monthly_jobs, datetime.now(UTC)
-    )
-    document = {
-        "jobs": [
-            {
-                "feed": asked.feed.name,
-                "cities": [*job.cities],
-                **span(job.start, job.end),
-            }
-            for job in preview.jobs
-        ],
-        "wanted_city_days": len(preview.wanted),
-        "surplus_city_days": surplus(preview.jobs, preview.wanted),
-        "quota_left": left,
-    }
-    table = make_table(
-        ("cities", "from", "to"),
-        [(len(job.cities), job.start, job.end) for job in preview.jobs],
-        title=f"{len(preview.jobs)} vendor jobs for {len(preview.wanted)} city-days, "
-        f"{document['surplus_city_days']} surplus, "
-        f"quota left: {'unlimited' if left is None else left}",
-    )
-    answer(as_json, document, table)
-    return DONE
+    previews = [(asked.feed, preview)]
+    return answer_preview(as_json, asked.settings, asked.ledger, previews)
 
 
 @app.command(help="Plan, submit, wait and land; the run shows in the Dagster UI.")
@@ -193,39 +168,16 @@ def request(asked: Request, as_json: bool) -> int:
     """Request city-days and wait for them."""
     asked.settings.require_api_key()
     asked.settings.bucket_of(asked.feed.bucket_words)
-    if not asked.scope.expected:
-        STDERR.print(
-            "no city-day is expected in that range: see first_date of the city"
-        )
-    outcome = _run(asked)
-    for line in outcome.failures:
-        STDERR.print(line, style="red", markup=False, soft_wrap=True)
-    missing = [
-        (day.city, day.date.isoformat(), state.value, detail)
-        for day, (state, detail) in outcome.missing.items()
-    ]
-    reasons = Counter((reason, detail) for _, _, reason, detail in missing if detail)
-    for (reason, detail), count in reasons.items():
-        line = f"{count} city-days {reason}: {detail}"
-        STDERR.print(line, style="red", markup=False, soft_wrap=True)
-    document = {
-        "jobs": [job_document(job) for job in outcome.jobs],
-        "landed": outcome.landed,
-        "skipped": outcome.skipped,
-        "missing": [
-            {"city": city, "date": day, "reason": reason}
-            for city, day, reason, _ in missing
-        ],
-    }
-    table = make_table(
-        ("missing", "date", "reason", "detail"),
-        missing,
-        title=f"{outcome.landed} city-days landed, {outcome.skipped} were there, "
-        f"{len(missing)} missing; {len(outcome.jobs)} vendor jobs; "
-        f"Dagster run {outcome.run_id}",
+    warn_of_expectation(asked.scope)
+    outcome = run(
+        asked.settings,
+        asked.feed,
+        asked.scope,
+        asked.ledger,
+        asked.keys,
+        refresh=asked.refresh,
     )
-    answer(as_json, document, table)
-    return MISSING if missing or outcome.failures else DONE
+    return answer_outcomes(as_json, asked.settings, asked.ledger, [outcome])
 
 
 @app.command(help="Missing city-days in ranges, each with its reason.")
@@ -245,9 +197,8 @@ def gaps(
 ) -> int:
     """Report gaps."""
     settings = load_settings()
-    feeds = _enabled_feeds(settings)
-    chosen = [find_feed(feed_name, feeds)] if feed_name else feeds
-    scope = _read_scope(settings, (), start, end)
+    chosen = choose_feeds(settings, feed_name)
+    scope = read_typed_scope(settings, (), start, end)
     ledger = open_ledger(settings.ledger_url)
     coverage = find_gaps(
         {
@@ -286,43 +237,7 @@ def gaps(
 
 app.add_command(cities)
 app.add_command(jobs)
-
-
-def _run(asked: Request) -> "RequestOutcome":
-    # Dagster takes seconds to load, and the definitions read settings when imported.
-    from mobility_pipeline.definitions import defs
-    from mobility_pipeline.defs import launch
-    from mobility_pipeline.defs.cities import sync_city_partitions
-
-    scope = asked.scope
-    with launch.open_instance(asked.settings.dagster_home) as instance:
-        launch.close_dead_runs(instance)
-        sync_city_partitions(instance, scope.known)
-        with show_progress(STDERR, asked.ledger, asked.feed.name, scope.expected):
-            return launch.run_request(
-                defs.resolve_job_def("request_city_days_job"),
-                instance,
-                asked.ledger,
-                asked.feed,
-                asked.keys,
-                scope.start,
-                scope.end,
-                refresh=asked.refresh,
-            )
-
-
-def _enabled_feeds(settings: Settings) -> tuple[Feed, ...]:
-    return resolve_feeds(
-        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
-    )
-
-
-def _read_scope(settings: Settings, keys: Sequence[str], start: str, end: str) -> Scope:
-    known = open_registry(settings).load()
-    warn_refused(known.refused)
-    return read_scope(
-        settings, known, keys, start, end, datetime.now(UTC), is_typed=True
-    )
+app.add_command(recover)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from mobility_pipeline.cli_output import DONE, answer, job_document, make_table
+from mobility_pipeline.cli_output import DONE, STDERR, answer, job_document, make_table
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import make_vendor_client
 from mobility_pipeline.settings import load_settings
 from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import VendorJob
 
 _HISTORY_DAYS = 90
@@ -33,6 +34,37 @@ def list_jobs(as_json: bool) -> int:
     documents = [job_document(job) for job in found]
     rows = [[document[column] for column in columns] for document in documents]
     answer(as_json, {"jobs": documents}, make_table(columns, rows))
+    return DONE
+
+
+@jobs.command(help="Vendor jobs used and left this month; area-days by feed and city.")
+@_json_option
+def quota(as_json: bool) -> int:
+    """Show what the month took."""
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url)
+    use = read_month(ledger, settings.veraset_monthly_jobs, datetime.now(UTC))
+    document = {
+        "month": use.month,
+        "jobs_used": use.jobs_used,
+        "jobs_allowed": use.jobs_allowed,
+        "jobs_left": use.jobs_left,
+        "area_days": [
+            {"feed": feed, "city": city, "area_days": days}
+            for (feed, city), days in use.area_days.items()
+        ],
+        "warning": use.warning,
+    }
+    left = "unlimited" if use.jobs_left is None else f"{use.jobs_left} left"
+    table = make_table(
+        ("feed", "city", "area-days"),
+        [(feed, city, days) for (feed, city), days in use.area_days.items()],
+        title=f"{use.month}: {use.jobs_used} vendor jobs used, {left}; "
+        f"{sum(use.area_days.values())} area-days",
+    )
+    if use.warning:
+        STDERR.print(use.warning, style="yellow", markup=False, soft_wrap=True)
+    answer(as_json, document, table)
     return DONE
 
 

@@ -13,6 +13,10 @@ from mobility_pipeline.defs.lake import (
     build_request_job,
 )
 from mobility_pipeline.defs.partitions import build_partitions
+from mobility_pipeline.defs.recovery import (
+    build_recheck_schedule,
+    build_recovery_schedule,
+)
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
@@ -43,7 +47,11 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[build_lake_asset(feed, partitions) for feed in feeds],
         jobs=[job],
-        schedules=[build_daily_schedule(feeds, job, settings)],
+        schedules=[
+            build_daily_schedule(feeds, job, settings),
+            build_recovery_schedule(feeds, job, settings),
+            build_recheck_schedule(feeds, job, settings),
+        ],
         sensors=[sync_city_partitions_sensor, report_failed_city_days_sensor],
         # The steps of a run mostly wait; a process for each would cost seconds.
         executor=dg.in_process_executor,

@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     """The registry: a folder or an `s3://` prefix."""
     mobility_start_date: date = date(2024, 1, 1)
     """First date partition; a city without `first_date` is expected from here on."""
+    mobility_recovery_jobs_per_week: int = Field(5, ge=0)
+    """Vendor jobs that `recover_missing_days_schedule` buys in 7 days at most."""
+    mobility_recheck_days: int = Field(7, ge=1, le=365)
+    """Newest days that `recheck_recent_days_schedule` asks for again."""
     dagster_home: Path = PROJECT / ".dagster"
 
     @field_validator("veraset_api_key")

@@ -3,24 +3,29 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
+from types import MappingProxyType
 from typing import NoReturn
 
 import dagster as dg
 
 from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.defs.asked import Asked
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import to_partition
-from mobility_pipeline.defs.vendor import Asked, find_run_feed
+from mobility_pipeline.defs.quota import describe_quota
+from mobility_pipeline.defs.vendor import find_run_feed
 from mobility_pipeline.errors import CityDaysMissingError
 from mobility_pipeline.lake.land import land_job
 from mobility_pipeline.lake.manifest import Manifest
-from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.lake.publish import Lake, Published
 from mobility_pipeline.resources.adapters import (
     ClockResource,
     LakeResource,
+    SettingsResource,
     VendorResource,
 )
 from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import CityDayState, JobState
 
 _STORAGE_S = 1
@@ -41,6 +46,7 @@ def land_delivery(
     asked: Asked,
     vendor: VendorResource,
     lake: LakeResource,
+    settings: SettingsResource,
     clock: ClockResource,
 ) -> list[CityDay]:
     """Land what the run waits for, if its job succeeded; returns city-days reported."""
@@ -54,6 +60,8 @@ def land_delivery(
             return []
         reported: list[CityDay] = []
         target = lake.create(feed)
+        monthly_jobs = settings.load().veraset_monthly_jobs
+        use = read_month(ledger, monthly_jobs, clock.now())
         for published in land_job(
             job,
             {city_day.date for city_day in asked.city_days},
@@ -61,7 +69,9 @@ def land_delivery(
             site=lake.landing_site(feed),
             now=clock.now,
         ):
-            _report(context, feed, target, published.manifest)
+            details = _describe_change(published)
+            details |= describe_quota(use, feed, published.manifest.city_day)
+            _report(context, feed, target, published.manifest, details)
             reported.append(published.manifest.city_day)
     return reported
 
@@ -90,10 +100,14 @@ def settle(
             missing |= _report_stored(context, feed, lake.create(feed), unreported)
         context.log.info(
             f"{len(reported)} city-days landed by this run, "
-            f"{len(present - reported)} landed before, {len(missing)} missing"
+            f"{len(present - reported)} landed before, {len(missing)} missing, "
+            f"{len(asked.left_alone & missing.keys())} of them left alone for now"
         )
-        if missing:
-            raise _missing_error(feed, missing)
+        failed = {
+            day: why for day, why in missing.items() if day not in asked.left_alone
+        }
+        if failed:
+            raise _missing_error(feed, failed)
     # Yielding no output keeps Dagster from marking more than was reported.
     yield from ()
 
@@ -147,8 +161,22 @@ def _report_stored(
     return gone
 
 
+def _describe_change(published: Published) -> dict[str, int]:
+    """Return rows before and after, where the day replaced another."""
+    if published.rows_before is None:
+        return {}
+    return {
+        "rows_before": published.rows_before,
+        "rows_after": published.manifest.rows,
+    }
+
+
 def _report(
-    context: dg.OpExecutionContext, feed: Feed, lake: Lake, manifest: Manifest
+    context: dg.OpExecutionContext,
+    feed: Feed,
+    lake: Lake,
+    manifest: Manifest,
+    details: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     city_day = manifest.city_day
     context.log_event(
@@ -165,6 +193,7 @@ def _report(
                 "vendor_job_id": manifest.source.job_id,
                 "rejected_rows_of_date": sum(manifest.rejected.values()),
                 "cast_failures": manifest.cast_failures,
+                **details,
             },
         )
     )

@@ -99,7 +99,9 @@ def run_request(
     start: date,
     end: date,
     *,
-    refresh: bool,
+    refresh: bool = False,
+    recover: bool = False,
+    max_jobs: int | None = None,
 ) -> RequestOutcome:
     """Run the request job to its end.
 
@@ -112,6 +114,8 @@ def run_request(
         start: first UTC day.
         end: last UTC day, included.
         refresh: ask again for days that are there.
+        recover: ask only for missing days whose time has come.
+        max_jobs: vendor jobs to buy at most; null = as many as it takes.
 
     Raises:
         RunFailedError: the run failed before it had planned.
@@ -122,6 +126,8 @@ def run_request(
         "start": start.isoformat(),
         "end": end.isoformat(),
         "refresh": refresh,
+        "recover": recover,
+        "max_jobs": max_jobs,
     }
     result = job.execute_in_process(
         instance=instance,

@@ -1,18 +1,19 @@
 """Ask the vendor: plan and submit vendor jobs for a run's city-days, and follow them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.defs.asked import Asked, CityDaysConfig
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import Target, asked_since, read_target
+from mobility_pipeline.defs.quota import warn_of_quota
+from mobility_pipeline.defs.recovery_budget import state_spent
 from mobility_pipeline.defs.scope import read_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
@@ -28,58 +29,11 @@ from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor import submission
 from mobility_pipeline.vendor.client import JobStatus
 from mobility_pipeline.vendor.polling import follow_job
-from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
+from mobility_pipeline.vendor.quota import read_month
+from mobility_pipeline.vendor.records import CityDayState
 
 OUTAGE_S = 20
 """Wait before a step that talks to vendor and ledger is tried again; then twice that."""
-
-
-class CityDaysConfig(dg.Config):
-    """What a run without partitions asks for."""
-
-    cities: list[str] = Field(default_factory=list)
-    """Keys; empty = every active city."""
-    start: str = ""
-    """First UTC day, `YYYY-MM-DD`; empty where the run has partitions."""
-    end: str = ""
-    """Last UTC day, included."""
-    refresh: bool = False
-    """Ask again for days that are there."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What one run was asked for, passed from its first op to its last."""
-
-    city_days: frozenset[CityDay]
-    """The run's own."""
-    done: frozenset[CityDay]
-    """Of these, already in the lake when the run began."""
-    job_refs: tuple[int, ...]
-    """Vendor jobs that own city-days wait for, as the ledger numbers them."""
-    not_sent: dict[CityDay, tuple[CityDayState, str]]
-    """City-days that no vendor job was bought for, and why."""
-    refresh: bool
-    """Whether what was in the lake is asked for again."""
-    has_partitions: bool
-    """Whether Dagster expects the run to report each of its city-days."""
-
-    def find_missing(
-        self, records: Mapping[CityDay, CityDayRecord]
-    ) -> dict[CityDay, tuple[CityDayState, str]]:
-        """Return the own city-days that did not arrive, sorted, each with its reason."""
-        missing: dict[CityDay, tuple[CityDayState, str]] = {}
-        for day in sorted(self.city_days - self.done):
-            record = records.get(day)
-            if record is None:
-                reason = (CityDayState.NOT_REQUESTED, "")
-                missing[day] = self.not_sent.get(day, reason)
-            elif not record.state.is_present or (
-                self.refresh and record.job_ref not in self.job_refs
-            ):
-                reason = (record.last_outcome, record.reason)
-                missing[day] = self.not_sent.get(day, reason)
-        return missing
 
 
 @dg.op(out={"jobs": dg.DynamicOut(int), "asked": dg.Out(Asked)})
@@ -105,31 +59,42 @@ def plan_vendor_jobs(
         partitions = read_target(context, dg.AssetKey(["lake", feed.name]))
         target = partitions or _read_config(config, known, values, clock.now())
         lake.create(feed).require_access()  # before anything is bought for it
-        outcome = submission.request_city_days(
-            ledger,
-            vendor.create_client(),
-            feed,
-            known.active,
-            {city_day for city_day in target.whole if city_day.city in known.active},
-            make_limits(values),
-            values.veraset_monthly_jobs,
-            now=clock.now,
-            sleep=clock.sleep,
-            refresh=config.refresh,
-            asked_since=asked_since(context),
-        )
+        with state_spent(context, ledger, feed, clock.now()):
+            outcome = submission.request_city_days(
+                ledger,
+                vendor.create_client(),
+                feed,
+                known.active,
+                {
+                    city_day
+                    for city_day in target.whole
+                    if city_day.city in known.active
+                },
+                make_limits(values),
+                values.veraset_monthly_jobs,
+                now=clock.now,
+                sleep=clock.sleep,
+                refresh=config.refresh,
+                asked_since=asked_since(context),
+                recover=config.recover,
+                max_jobs=config.max_jobs,
+            )
+        use = read_month(ledger, values.veraset_monthly_jobs, clock.now())
+        warn_of_quota(context, feed, use)
         refs = [job.ref for job in outcome.jobs if ledger.pending(job.ref) & target.own]
     asked = Asked(
         city_days=target.own,
         done=outcome.done & target.own,
         job_refs=tuple(refs),
         not_sent=_not_sent(outcome),
+        left_alone=frozenset(outcome.left_alone.keys() & target.own),
         refresh=config.refresh,
         has_partitions=partitions is not None,
     )
     context.log.info(
         f"{feed.name}: {len(asked.city_days)} city-days asked for, {len(asked.done)} "
-        f"there already, {len(refs)} vendor jobs to wait for"
+        f"there already, {len(asked.left_alone)} left alone, {len(refs)} vendor jobs to "
+        "wait for"
     )
     for ref in refs:
         yield dg.DynamicOutput(ref, output_name="jobs", mapping_key=f"job_{ref}")
@@ -173,7 +138,11 @@ def _not_sent(
     outcome: submission.Submitted,
 ) -> dict[CityDay, tuple[CityDayState, str]]:
     deferred = (CityDayState.DEFERRED_QUOTA, "the quota of vendor jobs is used up")
-    return {**outcome.refused, **dict.fromkeys(outcome.deferred, deferred)}
+    return {
+        **outcome.refused,
+        **outcome.left_alone,
+        **dict.fromkeys(outcome.deferred, deferred),
+    }
 
 
 def find_run_feed(context: dg.OpExecutionContext) -> Feed:
@@ -189,6 +158,12 @@ def _read_config(
             "nothing is asked for: choose partitions, or set start and end in the config "
             "of plan_vendor_jobs"
         )
+    if config.recover and config.refresh:
+        raise UsageError(
+            "recover asks for missing days, refresh for days that are there"
+        )
+    if config.max_jobs is not None and config.max_jobs < 0:
+        raise UsageError("max_jobs of plan_vendor_jobs is below 0")
     scope = read_scope(
         settings,
         known,

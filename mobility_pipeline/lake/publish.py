@@ -41,6 +41,8 @@ class Published:
     """Whether its parts are other ones than before."""
     uri: str
     """The city-day's folder."""
+    rows_before: int | None = None
+    """Rows of the day it replaced; null where none stood there, or it is unchanged."""
 
 
 class Lake:
@@ -158,8 +160,10 @@ class Lake:
                 rejected=rejected or {},
             )
             payloads = {part.file.name: part.data for part in parts}
-            changed = replace_city_day(store, manifest, payloads)
-        return Published(manifest, changed, store.uri)
+            old = replace_city_day(store, manifest, payloads)
+        changed = old is None or old.files != manifest.files
+        rows_before = old.rows if old is not None and changed else None
+        return Published(manifest, changed, store.uri, rows_before)
 
     def _store(self, city_day: CityDay) -> CityDayStore:
         return CityDayStore(self._bucket, city_day)

@@ -60,7 +60,7 @@ from mobility_pipeline.landing.storage import Content
 
 def replace_city_day(
     store: CityDayStore, manifest: Manifest, payloads: Mapping[str, Content]
-) -> bool:
+) -> Manifest | None:
     """Make a manifest and its parts the content of a city-day; see the module.
 
     A new city-day takes a LIST and a PUT per object; one that stands already, a LIST and
@@ -72,7 +72,7 @@ def replace_city_day(
         payloads: content of each part it names.
 
     Returns:
-        Whether its parts are other ones than before.
+        The manifest that stood there; None where there was none that could be read.
 
     Raises:
         ConfigurationError: another feed's city-day stands there.
@@ -93,7 +93,7 @@ def replace_city_day(
     named = {file.name for file in manifest.files}
     for name in sorted(_find_parts(listed).keys() - named):
         store.delete(name)
-    return old is None or old.files != manifest.files
+    return old
 
 
 def find_complete(store: CityDayStore, city_day: CityDay) -> Manifest | None:

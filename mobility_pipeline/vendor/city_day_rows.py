@@ -117,7 +117,11 @@ def settle_rows(
     was_present = _is_any(_DAYS.previous_state, *_PRESENT)
     state = sa.bindparam("end_state", type_=sa.Text)
     reason = sa.bindparam("end_reason", type_=sa.Text)
-    end = {"state": state, "reason": reason}
+    # A job that was bought counted as an attempt then; a refused one counts by its end.
+    refused = sa.case(
+        (state == CityDayState.JOB_FAILED, _unsent(connection, ref)), else_=0
+    )
+    end = {"state": state, "reason": reason, "attempts": _DAYS.attempts + refused}
     kept = {
         "state": _DAYS.previous_state,
         "reason": sa.literal(KEPT) + state + " " + reason,
@@ -129,6 +133,12 @@ def settle_rows(
     _update_each(connection, ref, missing, lost, end, now)
     _update_each(connection, ref, present, mine, end, now)
     return frozenset(own & results.keys())
+
+
+def _unsent(connection: sa.Connection, ref: int) -> int:
+    """Return 1 where the vendor gave a job no id, else 0."""
+    found = sa.select(vendor_jobs.c.job_id).where(vendor_jobs.c.ref == ref)
+    return int(connection.execute(found).scalar_one() is None)
 
 
 def restore_rows(

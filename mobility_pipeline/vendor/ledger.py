@@ -122,6 +122,16 @@ class Ledger:
         with self._database.read() as connection:
             return connection.execute(bought).scalar_one()
 
+    def bought_jobs(self, start: datetime, end: datetime) -> list[VendorJob]:
+        """Return the jobs bought from `start` until before `end`, by `ref`."""
+        with self._database.read() as connection:
+            return job_rows.select_jobs(
+                connection,
+                _JOBS.job_id.is_not(None),
+                _JOBS.submitted_at >= start,
+                _JOBS.submitted_at < end,
+            )
+
     def city_days(
         self,
         feed: str,

@@ -114,7 +114,7 @@ class CityDayRecord:
     """The job it waits for, came from, or was last asked with."""
     updated_at: datetime
     attempts: int
-    """Vendor jobs bought for it so far."""
+    """Vendor jobs bought for it so far, and those that the vendor refused."""
     previous_state: CityDayState | None
     """While requested: its state before. `delivered` or `empty` then means that the
     lake still holds the older delivery."""

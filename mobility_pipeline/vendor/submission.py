@@ -1,16 +1,23 @@
 """From wanted city-days to vendor jobs, without paying for a city-day twice."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.errors import UnknownCityError
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
+from mobility_pipeline.vendor.left_alone import (
+    count_jobs_left,
+    explain_left_over,
+    find_left_alone,
+)
 from mobility_pipeline.vendor.planner import Limits, PlannedJob, plan_jobs
-from mobility_pipeline.vendor.records import CityDayState, VendorJob
+from mobility_pipeline.vendor.quota import month_of
+from mobility_pipeline.vendor.records import VendorJob
+from mobility_pipeline.vendor.recovery import Reason, cover, keep_largest
 from mobility_pipeline.vendor.request import JobRequest
 from mobility_pipeline.vendor.sending import Sender
 from mobility_pipeline.vendor.standing import Standing, judge_city_days
@@ -27,9 +34,11 @@ class Submitted:
     """In the lake already."""
     deferred: frozenset[CityDay]
     """Not asked for: the quota is used up."""
-    refused: Mapping[CityDay, tuple[CityDayState, str]]
+    refused: Mapping[CityDay, Reason]
     """Not asked for: refused by the vendor (`job_failed`), `erased`, or ended badly in
     an earlier run of the same wish."""
+    left_alone: Mapping[CityDay, Reason]
+    """Not asked for by a recovery: they wait, are given up, or did not fit `max_jobs`."""
 
 
 def request_city_days(
@@ -45,6 +54,8 @@ def request_city_days(
     sleep: Callable[[float], None],
     refresh: bool = False,
     asked_since: datetime | None = None,
+    recover: bool = False,
+    max_jobs: int | None = None,
 ) -> Submitted:
     """Buy what is wanted and neither held nor on its way; wait for nothing.
 
@@ -53,7 +64,8 @@ def request_city_days(
         client: the vendor.
         feed: the product.
         cities: by key; at least those of `wanted`.
-        wanted: city-days; an explicit wish, so earlier failures do not matter.
+        wanted: city-days; an explicit wish, so earlier failures do not matter, unless
+            `recover`.
         limits: of one job.
         monthly_jobs: jobs a calendar month (UTC); null = unlimited.
         now: the time, UTC.
@@ -61,6 +73,9 @@ def request_city_days(
         refresh: ask again for what is in the lake.
         asked_since: when this wish was first uttered, where an earlier run did that:
             what was recorded since is its outcome.
+        recover: ask only for what the rules of `recovery.py` choose now.
+        max_jobs: buy no more jobs for this wish, and those that cover most of it; null =
+            as many as it takes.
 
     Raises:
         UnknownCityError: a wanted city is not among `cities`; nothing was sent.
@@ -71,17 +86,27 @@ def request_city_days(
     sender = Sender(ledger, client, now, sleep)
     with ledger.submission_lock():
         sender.resolve_interrupted()
+        # Chosen under the lock: what others ask for meanwhile is on its way by now.
+        left_alone: dict[CityDay, Reason] = {}
+        if recover:
+            left_alone = find_left_alone(ledger, feed, cities, wanted, now())
         standing = _settle_standing(
             ledger,
             feed,
             cities,
-            wanted,
+            set(wanted) - left_alone.keys(),
             now,
             refresh=refresh,
             asked_since=asked_since,
         )
+        planned, left_over = keep_largest(
+            plan_jobs(standing.to_ask, limits),
+            standing.to_ask,
+            count_jobs_left(ledger, feed, max_jobs, asked_since),
+        )
+        left_alone |= explain_left_over(ledger, feed, left_over, max_jobs)
         progress = Progress(
-            queue=_requests(feed, cities, standing.to_ask, limits),
+            queue=_requests(feed, cities, planned, standing.to_ask, limits),
             quota_left=quota_left(ledger, monthly_jobs, now()),
         )
         submit_all(sender, progress)
@@ -92,6 +117,7 @@ def request_city_days(
         done=frozenset(standing.done),
         deferred=frozenset(progress.deferred),
         refused={**standing.refused, **progress.refused},
+        left_alone=left_alone,
     )
 
 
@@ -100,8 +126,12 @@ class Preview:
     """What `request_city_days` would buy now."""
 
     wanted: frozenset[CityDay]
-    """City-days neither held nor on their way."""
+    """City-days neither held nor on their way, which the jobs cover."""
     jobs: tuple[PlannedJob, ...]
+    on_their_way: frozenset[CityDay]
+    """City-days that need no job of their own: an open one delivers them."""
+    left_alone: Mapping[CityDay, Reason]
+    """As `Submitted` says."""
 
 
 def preview_jobs(
@@ -112,15 +142,39 @@ def preview_jobs(
     limits: Limits,
     *,
     refresh: bool = False,
+    recover_at: datetime | None = None,
+    max_jobs: int | None = None,
 ) -> Preview:
     """Plan the jobs that `request_city_days` would buy now; send and change nothing.
+
+    Args:
+        ledger: what is known.
+        feed: the product.
+        cities: by key; at least those of `wanted`.
+        wanted: city-days.
+        limits: of one job.
+        refresh: plan also for what is in the lake.
+        recover_at: the present instant, where a recovery is to be planned.
+        max_jobs: plan no more jobs; null = as many as it takes.
 
     Raises:
         UnknownCityError: a wanted city is not among `cities`.
     """
-    standing = _judge(ledger, feed, cities, wanted, refresh=refresh)
-    jobs = plan_jobs(standing.to_ask, limits)
-    return Preview(frozenset(standing.to_ask), tuple(jobs))
+    left_alone: dict[CityDay, Reason] = {}
+    if recover_at is not None:
+        left_alone = find_left_alone(ledger, feed, cities, wanted, recover_at)
+    chosen = set(wanted) - left_alone.keys()
+    standing = _judge(ledger, feed, cities, chosen, refresh=refresh)
+    planned = plan_jobs(standing.to_ask, limits)
+    jobs, left_over = keep_largest(planned, standing.to_ask, max_jobs)
+    left_alone |= explain_left_over(ledger, feed, left_over, max_jobs)
+    by_job = (*standing.waiting.values(), *standing.joining.values())
+    return Preview(
+        wanted=frozenset(standing.to_ask - left_over),
+        jobs=tuple(jobs),
+        on_their_way=frozenset(day for days in by_job for day in days),
+        left_alone=left_alone,
+    )
 
 
 def quota_left(ledger: Ledger, monthly_jobs: int | None, now: datetime) -> int | None:
@@ -131,9 +185,7 @@ def quota_left(ledger: Ledger, monthly_jobs: int | None, now: datetime) -> int |
     """
     if monthly_jobs is None:
         return None
-    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    next_first = (first + timedelta(days=32)).replace(day=1)
-    return max(monthly_jobs - ledger.jobs_submitted_between(first, next_first), 0)
+    return max(monthly_jobs - ledger.jobs_submitted_between(*month_of(now)), 0)
 
 
 def _settle_standing(
@@ -193,21 +245,16 @@ def _judge(
 
 
 def _requests(
-    feed: Feed, cities: Mapping[str, City], to_ask: set[CityDay], limits: Limits
+    feed: Feed,
+    cities: Mapping[str, City],
+    planned: Collection[PlannedJob],
+    to_ask: set[CityDay],
+    limits: Limits,
 ) -> list[tuple[JobRequest, frozenset[CityDay]]]:
     requests: list[tuple[JobRequest, frozenset[CityDay]]] = []
-    for planned in reversed(plan_jobs(to_ask, limits)):
-        chosen = tuple(cities[key] for key in planned.cities)
-        request = JobRequest(feed, planned.start, planned.end, chosen)
+    for job in reversed([*planned]):
+        chosen = tuple(cities[key] for key in job.cities)
+        request = JobRequest(feed, job.start, job.end, chosen)
         request.check_limits(limits)
-        requests.append((request, _covered(request, to_ask)))
+        requests.append((request, cover(job, to_ask)))
     return requests
-
-
-def _covered(request: JobRequest, days: Iterable[CityDay]) -> frozenset[CityDay]:
-    keys = {city.key for city in request.cities}
-    return frozenset(
-        day
-        for day in days
-        if day.city in keys and request.start <= day.date <= request.end
-    )

@@ -93,7 +93,7 @@ def open_bucket(url: str) -> Bucket:
 
 
 def publish(bucket: Bucket, content: Content, files: Path | None = None) -> bool:
-    """Publish a city-day; see `replace_city_day`.
+    """Publish a city-day, and say whether its parts are other ones; see `replace_city_day`.
 
     Args:
         bucket: the lake's.
@@ -102,13 +102,15 @@ def publish(bucket: Bucket, content: Content, files: Path | None = None) -> bool
     """
     store = CityDayStore(bucket, DAY)
     if files is None:
-        return replace_city_day(store, content.manifest, content.payloads)
+        old = replace_city_day(store, content.manifest, content.payloads)
+        return old is None or old.files != content.manifest.files
     with ExitStack() as opened:
         streams: dict[str, IO[bytes]] = {}
         for name, data in content.payloads.items():
             (files / name).write_bytes(data)
             streams[name] = opened.enter_context((files / name).open("rb"))
-        return replace_city_day(store, content.manifest, streams)
+        old = replace_city_day(store, content.manifest, streams)
+        return old is None or old.files != content.manifest.files
 
 
 def start_publisher(
