@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from mobility_pipeline.cities.geojson import dump_geojson
+from mobility_pipeline_tests.cli.grid import add_cities
 from mobility_pipeline_tests.conftest import CITIES, Answer, Workplace
 
 
@@ -14,29 +14,6 @@ from mobility_pipeline_tests.conftest import CITIES, Answer, Workplace
 def place(make_workplace: Callable[[dict[str, str]], Workplace]) -> Workplace:
     """A user without vendor, key, role or bucket: planning needs none."""
     return make_workplace({})
-
-
-def _add_cities(place: Workplace, count: int) -> None:
-    """Fill the registry with circles on a grid."""
-    for number in range(count):
-        feature = {
-            "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [number % 100, number // 100]},
-            "properties": {
-                "key": f"testland/city_{number:04}",
-                "country": "Testland",
-                "state_province": "",
-                "city": f"City {number:04}",
-                "iso_country_code": "GA",
-                "time_zone": "Africa/Libreville",
-                "status": "active",
-                "source": "synthetic",
-                "radius_m": 1000,
-            },
-        }
-        path = place.cities / "testland" / f"city_{number:04}.geojson"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(dump_geojson(feature))
 
 
 def _plan(
@@ -55,7 +32,7 @@ def test_jobs_are_as_few_as_the_contract_allows(
     """ceil(cities / 200) × ceil(days / 31) jobs, without surplus."""
     for key in CITIES:
         (place.cities / f"{key}.geojson").unlink()
-    _add_cities(place, cities)
+    add_cities(place, cities)
     start = date(2025, 1, 20)
     end = start + timedelta(days=days - 1)
     answer = _plan(place, start.isoformat(), end.isoformat())

@@ -29,13 +29,15 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset per enabled feed, one job, one schedule, two sensors."""
+    """One asset per enabled feed, one job, three schedules, two sensors."""
     defs = build_defs()
     assert _asset_keys(defs) == {"lake/pings_full"}
     repository = defs.get_repository_def()
     assert "request_city_days_job" in repository.job_names
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        "load_daily_city_days_schedule"
+        "load_daily_city_days_schedule",
+        "recover_missing_days_schedule",
+        "recheck_recent_days_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "sync_city_partitions_sensor",
