@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from mobility_pipeline.cli_cities import cities
+from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_jobs import jobs
 from mobility_pipeline.cli_output import (
     DONE,
@@ -200,7 +201,7 @@ def gaps(
     chosen = choose_feeds(settings, feed_name)
     scope = read_typed_scope(settings, (), start, end)
     ledger = open_ledger(settings.ledger_url)
-    coverage = find_gaps(
+    found_gaps = find_gaps(
         {
             feed.name: {
                 day: "delivered" if record.is_in_lake else record.state.value
@@ -215,7 +216,7 @@ def gaps(
         scope.end,
     )
     if csv_path:
-        write_gap_csv(csv_path, coverage.gaps, scope.known.by_key)
+        write_gap_csv(csv_path, found_gaps.gaps, scope.known.by_key)
     found = [
         {
             "feed": gap.feed,
@@ -224,18 +225,19 @@ def gaps(
             "days": gap.days,
             "reason": gap.reason,
         }
-        for gap in coverage.gaps
+        for gap in found_gaps.gaps
     ]
     table = make_table(
         ("feed", "city", "from", "to", "days", "reason"),
         [[*gap.values()] for gap in found],
-        title=f"{len(coverage.complete)} cities complete, {len(found)} gaps",
+        title=f"{len(found_gaps.complete)} cities complete, {len(found)} gaps",
     )
-    answer(as_json, {"gaps": found, "complete": [*coverage.complete]}, table)
+    answer(as_json, {"gaps": found, "complete": [*found_gaps.complete]}, table)
     return MISSING if is_strict and found else DONE
 
 
 app.add_command(cities)
+app.add_command(coverage)
 app.add_command(jobs)
 app.add_command(recover)
 

@@ -148,6 +148,12 @@ class StorageForbiddenError(PermanentError):
     is_users_mistake = True
 
 
+class EmptyLakeError(PermanentError):
+    """A bucket lists nothing at all, and the ledger says that it holds city-days."""
+
+    is_users_mistake = True
+
+
 class ManifestError(PermanentError):
     """A manifest in the lake is not readable, or is another city-day's."""
 

@@ -10,6 +10,7 @@ from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.resources.aws import Buckets
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
@@ -63,8 +64,16 @@ def make_lake(settings: Settings, feed: Feed) -> Lake:
     Raises:
         ConfigurationError: no bucket is set for it.
     """
-    bucket = lake_buckets(settings)(settings.bucket_of(feed.bucket_words))
-    return Lake(bucket, _landing_folder(settings))
+    return Lake(open_lake_bucket(settings, feed), _landing_folder(settings))
+
+
+def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:
+    """Open the bucket that a feed's lake is in.
+
+    Raises:
+        ConfigurationError: no bucket is set for it.
+    """
+    return lake_buckets(settings)(settings.bucket_of(feed.bucket_words))
 
 
 def make_landing_site(settings: Settings, feed: Feed) -> LandingSite:

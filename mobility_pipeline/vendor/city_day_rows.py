@@ -56,7 +56,7 @@ def request_rows(
     Returns:
         How many of `wanted` wait for this job now.
     """
-    insert = _insert(connection).values(
+    insert = insert_city_days(connection).values(
         feed=feed,
         city=sa.bindparam("day_city"),
         date=sa.bindparam("day_date"),
@@ -186,7 +186,7 @@ def defer_rows(
 
     Those in the lake, requested or erased stay as they are.
     """
-    insert = _insert(connection).values(
+    insert = insert_city_days(connection).values(
         feed=feed,
         city=sa.bindparam("day_city"),
         date=sa.bindparam("day_date"),
@@ -209,7 +209,10 @@ def defer_rows(
         connection.execute(upsert, _parameters(days))
 
 
-def _insert(connection: sa.Connection) -> postgresql.Insert | sqlite.Insert:
+def insert_city_days(
+    connection: sa.Connection,
+) -> postgresql.Insert | sqlite.Insert:
+    """Return an insert that can say what happens where the row is there already."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(city_days)
     return sqlite.insert(city_days)

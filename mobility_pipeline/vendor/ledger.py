@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import LedgerError
-from mobility_pipeline.vendor import city_day_rows, job_rows
+from mobility_pipeline.vendor import city_day_rows, job_rows, reindex_rows
 from mobility_pipeline.vendor.database import Database, open_database
 from mobility_pipeline.vendor.records import (
     OPEN_JOB_STATES,
@@ -22,6 +22,7 @@ from mobility_pipeline.vendor.records import (
     JobState,
     VendorJob,
 )
+from mobility_pipeline.vendor.reindex import Changes, LakeIndex, compare_with_lake
 from mobility_pipeline.vendor.request import JobRequest
 from mobility_pipeline.vendor.tables import vendor_jobs
 
@@ -145,6 +146,11 @@ class Ledger:
         """
         with self._database.read() as connection:
             return city_day_rows.select_city_days(connection, feed, start, end, cities)
+
+    def all_city_days(self, feed: str) -> dict[CityDay, CityDayRecord]:
+        """Return every city-day of a feed that the ledger knows."""
+        with self._database.read() as connection:
+            return reindex_rows.select_all(connection, feed)
 
     def records_of(
         self, feed: str, wanted: Collection[CityDay]
@@ -325,3 +331,13 @@ class Ledger:
         """
         with self._database.write() as connection:
             return city_day_rows.settle_rows(connection, ref, results, now)
+
+    # Repairing
+
+    def reindex(self, feed: str, lake: LakeIndex, now: datetime) -> Changes:
+        """Bring a feed's city-days in line with its lake; see `compare_with_lake`."""
+        with self._database.write() as connection:
+            records = reindex_rows.select_all(connection, feed)
+            changes = compare_with_lake(records, lake)
+            reindex_rows.apply_changes(connection, feed, records, changes, now)
+            return changes

@@ -1,0 +1,116 @@
+"""Bring the ledger's city-days in line with the lake, whose manifests are the truth. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
+
+GONE = "the ledger called it {state}, but the lake has no manifest of it"
+"""Reason of a city-day that was lost, with its state before."""
+_PRESENT = (CityDayState.DELIVERED, CityDayState.EMPTY)
+_ADDED = "found in the lake"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a manifest says of its city-day."""
+
+    state: CityDayState
+    """`delivered` or `empty`."""
+    job_id: str
+    """The vendor's."""
+
+
+@dataclass(frozen=True)
+class LakeIndex:
+    """Every manifest of one feed's lake, from one listing that came to its end."""
+
+    listed_at: datetime
+    """When the listing began: what the ledger learned later is newer, and stays."""
+    held: Mapping[CityDay, Held]
+    unreadable: Mapping[CityDay, str]
+    """City-day -> why its manifest says nothing; it counts as not held."""
+    unjudged: frozenset[CityDay] = frozenset()
+    """Their manifests were written by another version of the project: left as they are."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the ledger has to learn of one feed."""
+
+    found: dict[CityDay, Held] = field(default_factory=dict[CityDay, Held])
+    """In the lake, and not called so: they become what their manifest says."""
+    lost: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
+    """Called delivered or empty, and not in the lake: why they are `not_requested`."""
+    found_below: dict[CityDay, Held] = field(default_factory=dict[CityDay, Held])
+    """Requested anew, while the lake holds an older delivery nobody knew of."""
+    lost_below: frozenset[CityDay] = frozenset()
+    """Requested anew, while the older delivery is gone."""
+
+    @property
+    def count(self) -> int:
+        """How many city-days change."""
+        return sum(map(len, (self.found, self.lost, self.found_below, self.lost_below)))
+
+
+def compare_with_lake(
+    records: Mapping[CityDay, CityDayRecord], lake: LakeIndex
+) -> Changes:
+    """Say what the ledger has to learn; applying it and comparing again says nothing.
+
+    Erased city-days stay erased, requested ones requested, and what is in neither place
+    keeps the reason it has.
+
+    Args:
+        records: every city-day the ledger has of the feed.
+        lake: what the lake has of it.
+    """
+    changes = Changes()
+    lost_below: set[CityDay] = set()
+    for city_day, held in lake.held.items():
+        _compare_held(changes, city_day, held, records.get(city_day), lake.listed_at)
+    for city_day in records.keys() - lake.held.keys() - lake.unjudged:
+        record = records[city_day]
+        if record.updated_at >= lake.listed_at or not record.is_in_lake:
+            continue
+        if record.state is CityDayState.REQUESTED:
+            lost_below.add(city_day)
+        elif record.state in _PRESENT:
+            gone = GONE.format(state=record.state)
+            changes.lost[city_day] = lake.unreadable.get(city_day, gone)
+    return Changes(
+        changes.found, changes.lost, changes.found_below, frozenset(lost_below)
+    )
+
+
+def count_states(records: Collection[CityDayRecord]) -> dict[str, int]:
+    """Return how many city-days are in each state; states nothing is in are absent."""
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.state.value] = counts.get(record.state.value, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _compare_held(
+    changes: Changes,
+    city_day: CityDay,
+    held: Held,
+    record: CityDayRecord | None,
+    listed_at: datetime,
+) -> None:
+    if record is None:
+        changes.found[city_day] = held
+    elif record.updated_at >= listed_at or record.state is CityDayState.ERASED:
+        return
+    elif record.state is CityDayState.REQUESTED:
+        if not record.is_in_lake:
+            changes.found_below[city_day] = held
+    elif record.state is not held.state:
+        changes.found[city_day] = held
+
+
+def reason_found(record: CityDayRecord | None) -> str:
+    """Return what to say of a city-day that was found in the lake."""
+    return f"{_ADDED}; the ledger called it {record.state}" if record else _ADDED
