@@ -183,10 +183,15 @@ def _read_manifests(
     bucket: "Bucket", days: Collection[CityDay], readers: int
 ) -> dict[CityDay, Stored | Unreadable]:
     found: dict[CityDay, Stored | Unreadable] = {}
+
+    def read(day: CityDay) -> Stored | Unreadable | None:
+        return _read_manifest(bucket, day)
+
     with ThreadPoolExecutor(readers, "manifest") as threads:
         for batch in _batches(days, 20 * readers):
-            read = threads.map(lambda day: (day, _read_manifest(bucket, day)), batch)
-            found |= {day: manifest for day, manifest in read if manifest is not None}
+            for day, manifest in zip(batch, threads.map(read, batch), strict=True):
+                if manifest is not None:  # deleted since it was listed
+                    found[day] = manifest
     return found
 
 

@@ -83,16 +83,9 @@ def _correct_previous(
         }
         for day, held in changes.found_below.items()
     ]
-    values += [
-        {
-            "day_city": day.city,
-            "day_date": day.date,
-            "old_state": None,
-            "old_reason": None,
-            "old_ref": None,
-        }
-        for day in changes.lost_below
-    ]
+    nothing = {"old_state": None, "old_reason": None, "old_ref": None}
+    for day in changes.lost_below:
+        values.append({"day_city": day.city, "day_date": day.date, **nothing})
     if values:
         update = (
             sa.update(city_days)
