@@ -203,12 +203,7 @@ def gaps(
     ledger = open_ledger(settings.ledger_url)
     found_gaps = find_gaps(
         {
-            feed.name: {
-                day: "delivered" if record.is_in_lake else record.state.value
-                for day, record in ledger.city_days(
-                    feed.name, scope.start, scope.end
-                ).items()
-            }
+            feed.name: ledger.coverage(feed.name, scope.start, scope.end)
             for feed in chosen
         },
         scope.first_by_city,

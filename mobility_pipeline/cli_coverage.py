@@ -21,7 +21,6 @@ from mobility_pipeline.resources.clients import open_lake_bucket, open_registry
 from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
-from mobility_pipeline.vendor.records import states_by_city
 from mobility_pipeline.vendor.reindex import count_states
 
 _DRAW = {".html": draw_html, ".svg": draw_svg}
@@ -149,10 +148,9 @@ def picture(
     now = datetime.now(UTC)
     scope = read_scope(settings, known, (), start, end, now, is_typed=True)
     ledger = open_ledger(settings.ledger_url)
-    records = ledger.city_days(feeds[0].name, scope.start, scope.end)
     calendar = make_calendar(
         feeds[0].name,
-        states_by_city(records.values()),
+        ledger.coverage(feeds[0].name, scope.start, scope.end),
         scope.first_by_city,
         scope.start,
         scope.end,

@@ -6,6 +6,10 @@ from typing import Any
 import dagster as dg
 
 from mobility_pipeline.defs.cities import sync_city_partitions_sensor
+from mobility_pipeline.defs.coverage import (
+    build_coverage_job,
+    build_coverage_schedule,
+)
 from mobility_pipeline.defs.failures import report_failed_city_days_sensor
 from mobility_pipeline.defs.lake import (
     build_daily_schedule,
@@ -44,13 +48,15 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     settings.check_buckets([feed.bucket_words for feed in feeds])
     partitions = build_partitions(settings)
     job = build_request_job(feeds)
+    observe_job = build_coverage_job(feeds)
     return dg.Definitions(
         assets=[build_lake_asset(feed, partitions) for feed in feeds],
-        jobs=[job],
+        jobs=[job, observe_job],
         schedules=[
             build_daily_schedule(feeds, job, settings),
             build_recovery_schedule(feeds, job, settings),
             build_recheck_schedule(feeds, job, settings),
+            build_coverage_schedule(observe_job, settings),
         ],
         sensors=[sync_city_partitions_sensor, report_failed_city_days_sensor],
         # The steps of a run mostly wait; a process for each would cost seconds.

@@ -10,6 +10,8 @@ from html import escape
 from itertools import groupby
 from operator import itemgetter
 
+from mobility_pipeline.cities.city import CityDay
+
 COLOURS: Mapping[str, str] = {
     "delivered": "#2a7f4f",
     "empty": "#a8d5b5",
@@ -65,7 +67,7 @@ class Calendar:
 
 def make_calendar(
     feed: str,
-    states: Mapping[str, Mapping[date, str]],
+    states: Mapping[CityDay, str],
     expected: Mapping[str, date],
     start: date,
     end: date,
@@ -74,7 +76,7 @@ def make_calendar(
 
     Args:
         feed: the feed's name.
-        states: city key -> day -> state; none = `not_requested`.
+        states: what is known of city-days; none = `not_requested`.
         expected: city key -> first UTC day expected of it.
         start: first day.
         end: last day, inclusive.
@@ -82,9 +84,12 @@ def make_calendar(
     days = [start + timedelta(offset) for offset in range((end - start).days + 1)]
     rows: dict[str, tuple[str, ...]] = {}
     for city in sorted(expected):
-        known = states.get(city, {})
+        first = expected[city]
         rows[city] = tuple(
-            known.get(day, "not_requested" if day >= expected[city] else "not_expected")
+            states.get(
+                CityDay(city, day),
+                "not_requested" if day >= first else "not_expected",
+            )
             for day in days
         )
     return Calendar(feed, start, end, rows)

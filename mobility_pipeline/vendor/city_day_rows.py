@@ -33,6 +33,23 @@ def select_city_days(
     return {record.city_day: record for record in records}
 
 
+def select_coverage(
+    connection: sa.Connection, feed: str, start: date, end: date
+) -> dict[CityDay, str]:
+    """Return what the lake holds of city-days, and where that is nothing, why.
+
+    No record is made of each: a year of 1,000 cities takes 2 seconds instead of 5.
+    """
+    held = sa.case(
+        (_is_any(_DAYS.previous_state, *_PRESENT), _DAYS.previous_state),
+        else_=_DAYS.state,
+    )
+    found = sa.select(_DAYS.city, _DAYS.date, held).where(
+        _DAYS.feed == feed, _DAYS.date.between(start, end)
+    )
+    return {CityDay(city, day): state for city, day, state in connection.execute(found)}
+
+
 def select_pending(connection: sa.Connection, ref: int) -> frozenset[CityDay]:
     """Return the city-days that still wait for a job."""
     found = sa.select(_DAYS.city, _DAYS.date).where(

@@ -147,6 +147,15 @@ class Ledger:
         with self._database.read() as connection:
             return city_day_rows.select_city_days(connection, feed, start, end, cities)
 
+    def coverage(self, feed: str, start: date, end: date) -> dict[CityDay, str]:
+        """Return what the lake holds of city-days; where that is nothing, why.
+
+        An older delivery that is asked for anew counts as held. Those never asked for may
+        be absent, which means `not_requested`.
+        """
+        with self._database.read() as connection:
+            return city_day_rows.select_coverage(connection, feed, start, end)
+
     def all_city_days(self, feed: str) -> dict[CityDay, CityDayRecord]:
         """Return every city-day of a feed that the ledger knows."""
         with self._database.read() as connection:

@@ -1,6 +1,5 @@
 """What the ledger knows: states, vendor jobs and city-days, as values."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -128,24 +127,8 @@ class CityDayRecord:
         )
 
     @property
-    def coverage(self) -> CityDayState:
-        """What the lake holds of it; where that is nothing, why."""
-        if self.previous_state is not None and self.is_in_lake:
-            return self.previous_state
-        return self.state
-
-    @property
     def last_outcome(self) -> CityDayState:
         """How it ended when it was last asked for: its state, or why a refresh failed."""
         if self.reason.startswith(KEPT):
             return CityDayState(self.reason.removeprefix(KEPT).split(" ", 1)[0])
         return self.state
-
-
-def states_by_city(records: Iterable[CityDayRecord]) -> dict[str, dict[date, str]]:
-    """Return what the lake holds of each city and day; where that is nothing, why."""
-    found: dict[str, dict[date, str]] = {}
-    for record in records:
-        days = found.setdefault(record.city_day.city, {})
-        days[record.city_day.date] = record.coverage.value
-    return found

@@ -29,15 +29,16 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset per enabled feed, one job, three schedules, two sensors."""
+    """One asset per enabled feed, two jobs, four schedules, two sensors."""
     defs = build_defs()
     assert _asset_keys(defs) == {"lake/pings_full"}
     repository = defs.get_repository_def()
-    assert "request_city_days_job" in repository.job_names
+    assert {"request_city_days_job", "observe_coverage_job"} <= {*repository.job_names}
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "load_daily_city_days_schedule",
         "recover_missing_days_schedule",
         "recheck_recent_days_schedule",
+        "observe_coverage_daily_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "sync_city_partitions_sensor",

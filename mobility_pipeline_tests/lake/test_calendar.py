@@ -3,6 +3,7 @@
 from datetime import date
 from xml.etree import ElementTree as ET
 
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.calendar import (
     COLOURS,
     draw_html,
@@ -14,8 +15,9 @@ from mobility_pipeline.vendor.records import CityDayState
 
 START, END = date(2024, 2, 27), date(2024, 3, 1)
 STATES = {
-    "a/b": {date(2024, 2, 28): "delivered", date(2024, 2, 29): "delivered"},
-    "a/<c>": {END: "erased"},
+    CityDay("a/b", date(2024, 2, 28)): "delivered",
+    CityDay("a/b", date(2024, 2, 29)): "delivered",
+    CityDay("a/<c>", END): "erased",
 }
 CALENDAR = make_calendar(
     "pings_full", STATES, {"a/b": START, "a/<c>": date(2024, 2, 29)}, START, END
