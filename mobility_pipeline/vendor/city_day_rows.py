@@ -38,7 +38,7 @@ def select_coverage(
 ) -> dict[CityDay, str]:
     """Return what the lake holds of city-days, and where that is nothing, why.
 
-    No record is made of each: a year of 1,000 cities takes 2 seconds instead of 5.
+    No record is made of each: there may be hundreds of thousands.
     """
     held = sa.case(
         (_is_any(_DAYS.previous_state, *_PRESENT), _DAYS.previous_state),
