@@ -71,7 +71,7 @@ class Lake:
 
     def uri(self, city_day: CityDay) -> str:
         """Return the `s3://` address of a city-day's folder."""
-        return self._store(city_day).uri
+        return self.store(city_day).uri
 
     def read_manifest(self, city_day: CityDay) -> Manifest | None:
         """Return what the lake holds of a city-day, or None where nothing is published.
@@ -81,7 +81,7 @@ class Lake:
             StorageError: S3 failed after its own retries.
             StorageForbiddenError: no such bucket, or not allowed to read it.
         """
-        data = self._store(city_day).get(MANIFEST_NAME)
+        data = self.store(city_day).get(MANIFEST_NAME)
         return None if data is None else Manifest.from_json(data, city_day)
 
     def find_complete(self, city_day: CityDay) -> Manifest | None:
@@ -91,7 +91,7 @@ class Lake:
             StorageError: S3 failed after its own retries.
             StorageForbiddenError: no such bucket, or not allowed to read it.
         """
-        return find_complete(self._store(city_day), city_day)
+        return find_complete(self.store(city_day), city_day)
 
     def read(self, city_day: CityDay) -> pa.Table:
         """Return a city-day's rows, sorted, as its manifest names them.
@@ -146,7 +146,7 @@ class Lake:
             StorageForbiddenError: no such bucket, or not allowed to write it.
         """
         measure = Measure()
-        store = self._store(city_day)
+        store = self.store(city_day)
         schema = schema or PING_SCHEMAS[feed]
         with PartsEncoder(schema, self._folder, max_part_bytes) as encoder:
             parts = [*encoder.encode(measure.watch(chunks))]
@@ -165,11 +165,12 @@ class Lake:
         rows_before = old.rows if old is not None and changed else None
         return Published(manifest, changed, store.uri, rows_before)
 
-    def _store(self, city_day: CityDay) -> CityDayStore:
+    def store(self, city_day: CityDay) -> CityDayStore:
+        """Return the objects of a city-day."""
         return CityDayStore(self._bucket, city_day)
 
     def _read_parts(self, city_day: CityDay, manifest: Manifest) -> pa.Table | None:
-        store = self._store(city_day)
+        store = self.store(city_day)
         tables: list[pa.Table] = []
         for file in manifest.files:
             data = store.get(file.name)

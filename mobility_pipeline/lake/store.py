@@ -1,6 +1,6 @@
 """The objects of one city-day in the bucket of its feed: list, read, write, delete."""
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from mobility_pipeline.lake.paths import city_day_prefix
 
@@ -31,6 +31,11 @@ class CityDayStore:
         doing = f"reading {name} of {self._day}"
         data = self._bucket.get(self._prefix + name, doing)
         return None if data is None else bytes(data)
+
+    def download(self, name: str, file: IO[bytes]) -> bool:
+        """Write an object of any size into an empty file; False where there is none."""
+        doing = f"reading {name} of {self._day}"
+        return self._bucket.download(self._prefix + name, file, doing)
 
     def put(self, name: str, data: "Content", content_type: str) -> None:
         """Store bytes or a file of any size; S3 shows all of it or none."""

@@ -1,0 +1,50 @@
+"""Is what lies in a city-day's folder what its manifest says?"""
+
+from collections.abc import Mapping
+
+from mobility_pipeline.checks.finding import Finding, failed, passed
+from mobility_pipeline.lake.manifest import Manifest
+
+NAME = "manifest_matches_objects"
+
+
+def manifest_matches_objects(
+    manifest: Manifest, sizes: Mapping[str, int], digests: Mapping[str, str]
+) -> Finding:
+    """Compare a manifest with the objects of its folder.
+
+    Args:
+        manifest: of the city-day.
+        sizes: bytes of each object of the folder, by name, from a listing that succeeded.
+        digests: sha256 of the objects that were read, hexadecimal; one that was not read is
+            not judged by it.
+
+    Returns:
+        An error that names each object that is missing, differs, or is in no manifest.
+    """
+    problems: list[str] = []
+    for file in manifest.files:
+        if file.name not in sizes:
+            problems.append(f"{file.name} is missing")
+        elif sizes[file.name] != file.bytes:
+            found = sizes[file.name]
+            problems.append(f"{file.name} has {found} bytes instead of {file.bytes}")
+        elif digests.get(file.name, file.sha256) != file.sha256:
+            problems.append(f"{file.name} has another sha256 than the manifest says")
+    named = {file.name for file in manifest.files}
+    problems += [
+        f"{name} is in no manifest"
+        for name in sorted(sizes.keys() - named)
+        if name.endswith(".parquet")
+    ]
+    numbers = {
+        "files": len(manifest.files),
+        "bytes": manifest.bytes,
+        "files_read": len(digests.keys() & named),
+    }
+    if problems:
+        text = "; ".join(problems) + "; request the day again with --refresh"
+        return failed(NAME, text, numbers)
+    return passed(
+        NAME, f"{len(manifest.files)} files are as the manifest says", numbers
+    )
