@@ -5,6 +5,12 @@ from typing import Any
 
 import dagster as dg
 
+from mobility_pipeline.defs.checks import (
+    build_check_job,
+    build_check_schedule,
+    build_city_day_checks,
+    build_feed_checks,
+)
 from mobility_pipeline.defs.cities import sync_city_partitions_sensor
 from mobility_pipeline.defs.coverage import (
     build_coverage_job,
@@ -49,11 +55,21 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     partitions = build_partitions(settings)
     job = build_request_job(feeds)
     observe_job = build_coverage_job(feeds)
+    check_job = build_check_job(feeds)
     return dg.Definitions(
         assets=[build_lake_asset(feed, partitions) for feed in feeds],
-        jobs=[job, observe_job],
+        asset_checks=[
+            checks
+            for feed in feeds
+            for checks in (
+                build_city_day_checks(feed, partitions),
+                build_feed_checks(feed),
+            )
+        ],
+        jobs=[job, observe_job, check_job],
         schedules=[
             build_daily_schedule(feeds, job, settings),
+            build_check_schedule(check_job, settings),
             build_recovery_schedule(feeds, job, settings),
             build_recheck_schedule(feeds, job, settings),
             build_coverage_schedule(observe_job, settings),

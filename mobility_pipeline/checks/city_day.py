@@ -29,7 +29,7 @@ _BATCH_ROWS = 125_000
 
 
 def judge_city_day(
-    lake: Lake, city_day: CityDay, city: City, folder: Path | None = None
+    lake: Lake, city_day: CityDay, city: City | None, folder: Path | None = None
 ) -> list[Finding]:
     """Read a city-day's objects once, and judge them and their rows.
 
@@ -38,7 +38,7 @@ def judge_city_day(
     Args:
         lake: where it is published.
         city_day: which.
-        city: as the registry has it.
+        city: as the registry has it; null where it has none.
         folder: where a large part waits; None = the system's for temporary files.
 
     Returns:
@@ -65,7 +65,7 @@ def judge_city_day(
 
 
 def _judge(
-    store: CityDayStore, manifest: Manifest, city: City, folder: Path | None
+    store: CityDayStore, manifest: Manifest, city: City | None, folder: Path | None
 ) -> list[Finding]:
     where = str(folder) if folder and folder.is_dir() else None
     with ExitStack() as opened:
@@ -93,7 +93,7 @@ def _digest(file: IO[bytes]) -> str:
 
 
 def _judge_rows(
-    files: list[IO[bytes]], manifest: Manifest, city: City
+    files: list[IO[bytes]], manifest: Manifest, city: City | None
 ) -> Iterator[Finding]:
     declared = PING_SCHEMAS[manifest.feed]
     tables = [pq.ParquetFile(file) for file in files]
@@ -104,6 +104,8 @@ def _judge_rows(
         for name in (place.NAME, duplicates.NAME, day.NAME):
             yield failed(name, f"not judged: {shape.message}", {})
         return
+    moved = place.other_boundary(manifest.source.boundary_sha256, city)
+    boundary = None if moved else city
     places, dates, pings = (
         place.PlaceCount(),
         day.DateCount(),
@@ -111,10 +113,10 @@ def _judge_rows(
     )
     for table in tables:
         for batch in _batches(table):
-            places += place.count_inside(batch, city)
+            if boundary is not None:
+                places += place.count_inside(batch, boundary)
             dates += day.count_on_date(batch, manifest.date)
             pings.watch(batch)
-    moved = place.other_boundary(manifest.source.boundary_sha256, city)
     yield moved or place.inside_area(places)
     yield duplicates.unique_pings(pings.count)
     yield day.utc_date_matches(dates)

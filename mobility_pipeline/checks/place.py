@@ -92,8 +92,13 @@ def inside_area(
     return passed(NAME, text, numbers)
 
 
-def other_boundary(bought_sha256: str, city: City) -> Finding | None:
-    """Warn where pings were bought for another boundary than the city has now."""
+def other_boundary(bought_sha256: str, city: City | None) -> Finding | None:
+    """Warn where pings were bought for another boundary than the city has now, or none."""
+    if city is None:
+        text = (
+            "the registry has no such city, so not judged; see `mobility cities list`"
+        )
+        return warned(NAME, text, {"bought_for": bought_sha256[:8]})
     if bought_sha256 == city.boundary_sha256:
         return None
     return warned(

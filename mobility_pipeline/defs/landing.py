@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
 import dagster as dg
 
-from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.defs.asked import Asked
+from mobility_pipeline.defs.evaluations import check_city_day
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.defs.quota import describe_quota
@@ -19,11 +22,13 @@ from mobility_pipeline.lake.land import land_job
 from mobility_pipeline.lake.manifest import Manifest
 from mobility_pipeline.lake.publish import Lake, Published
 from mobility_pipeline.resources.adapters import (
+    CitiesResource,
     ClockResource,
     LakeResource,
     SettingsResource,
     VendorResource,
 )
+from mobility_pipeline.resources.clients import landing_folder
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import CityDayState, JobState
@@ -44,6 +49,7 @@ def land_delivery(
     context: dg.OpExecutionContext,
     job_ref: int,
     asked: Asked,
+    cities: CitiesResource,
     vendor: VendorResource,
     lake: LakeResource,
     settings: SettingsResource,
@@ -59,7 +65,7 @@ def land_delivery(
         if job.state != JobState.SUCCESS:
             return []
         reported: list[CityDay] = []
-        target = lake.create(feed)
+        report = _Report.open(context, feed, lake, cities, settings)
         monthly_jobs = settings.load().veraset_monthly_jobs
         use = read_month(ledger, monthly_jobs, clock.now())
         for published in land_job(
@@ -69,9 +75,9 @@ def land_delivery(
             site=lake.landing_site(feed),
             now=clock.now,
         ):
-            details = _describe_change(published)
+            details = _describe_landing(published)
             details |= describe_quota(use, feed, published.manifest.city_day)
-            _report(context, feed, target, published.manifest, details)
+            report.city_day(published.manifest, details)
             reported.append(published.manifest.city_day)
     return reported
 
@@ -81,8 +87,10 @@ def settle(
     context: dg.OpExecutionContext,
     asked: Asked,
     landed: list[list[CityDay]],
+    cities: CitiesResource,
     vendor: VendorResource,
     lake: LakeResource,
+    settings: SettingsResource,
     clock: ClockResource,
 ) -> Iterator[NoReturn]:
     """Report city-days landed by other runs, then fail if any asked for is missing."""
@@ -97,7 +105,8 @@ def settle(
         present = asked.city_days - missing.keys()
         unreported = _unreported(context, feed, asked, present) - reported
         if unreported:
-            missing |= _report_stored(context, feed, lake.create(feed), unreported)
+            report = _Report.open(context, feed, lake, cities, settings)
+            missing |= report.stored(unreported)
         context.log.info(
             f"{len(reported)} city-days landed by this run, "
             f"{len(present - reported)} landed before, {len(missing)} missing, "
@@ -146,54 +155,80 @@ def _unreported(
     return {city_day for city_day in present if to_partition(city_day) not in known}
 
 
-def _report_stored(
-    context: dg.OpExecutionContext, feed: Feed, lake: Lake, city_days: Set[CityDay]
-) -> dict[CityDay, tuple[CityDayState, str]]:
-    """Report city-days from their manifests; returns those that have none."""
-    gone: dict[CityDay, tuple[CityDayState, str]] = {}
-    for city_day in sorted(city_days):
-        manifest = lake.read_manifest(city_day)
-        if manifest is None:
-            hint = "delivered once and gone from the lake: request it with --refresh"
-            gone[city_day] = (CityDayState.NOT_REQUESTED, hint)
-        else:
-            _report(context, feed, lake, manifest)
-    return gone
+def _describe_landing(published: Published) -> dict[str, int]:
+    """Return what the rows add up to, and how many there were where the day was another."""
+    details: dict[str, int] = {}
+    if published.rows_in_date is not None:
+        rejected = sum(published.manifest.rejected.values())
+        details["rows_in_of_date"] = published.rows_in_date
+        details["attributed_rows_of_date"] = published.rows_in_date - rejected
+    if published.rows_before is not None:
+        details["rows_before"] = published.rows_before
+        details["rows_after"] = published.manifest.rows
+    return details
 
 
-def _describe_change(published: Published) -> dict[str, int]:
-    """Return rows before and after, where the day replaced another."""
-    if published.rows_before is None:
-        return {}
-    return {
-        "rows_before": published.rows_before,
-        "rows_after": published.manifest.rows,
-    }
+@dataclass(frozen=True)
+class _Report:
+    """Tells Dagster of city-days: that they are there, and what their checks found."""
 
+    context: dg.OpExecutionContext
+    feed: Feed
+    lake: Lake
+    cities: Mapping[str, City]
+    folder: Path
 
-def _report(
-    context: dg.OpExecutionContext,
-    feed: Feed,
-    lake: Lake,
-    manifest: Manifest,
-    details: Mapping[str, int] = MappingProxyType({}),
-) -> None:
-    city_day = manifest.city_day
-    context.log_event(
-        dg.AssetMaterialization(
-            asset_key=dg.AssetKey(["lake", feed.name]),
-            partition=to_partition(city_day),
-            metadata={
-                "state": manifest.state,
-                "rows": manifest.rows,
-                "devices": manifest.devices,
-                "bytes": manifest.bytes,
-                "files": len(manifest.files),
-                "uri": lake.uri(city_day),
-                "vendor_job_id": manifest.source.job_id,
-                "rejected_rows_of_date": sum(manifest.rejected.values()),
-                "cast_failures": manifest.cast_failures,
-                **details,
-            },
+    @classmethod
+    def open(
+        cls,
+        context: dg.OpExecutionContext,
+        feed: Feed,
+        lake: LakeResource,
+        cities: CitiesResource,
+        settings: SettingsResource,
+    ) -> "_Report":
+        known = cities.create().load().by_key
+        folder = landing_folder(settings.load())
+        return cls(context, feed, lake.create(feed), known, folder)
+
+    def stored(
+        self, city_days: Set[CityDay]
+    ) -> dict[CityDay, tuple[CityDayState, str]]:
+        """Report city-days from their manifests; returns those that have none."""
+        gone: dict[CityDay, tuple[CityDayState, str]] = {}
+        for city_day in sorted(city_days):
+            manifest = self.lake.read_manifest(city_day)
+            if manifest is None:
+                hint = (
+                    "delivered once and gone from the lake: request it with --refresh"
+                )
+                gone[city_day] = (CityDayState.NOT_REQUESTED, hint)
+            else:
+                self.city_day(manifest)
+        return gone
+
+    def city_day(
+        self, manifest: Manifest, details: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """Report one city-day, then check it."""
+        city_day = manifest.city_day
+        self.context.log_event(
+            dg.AssetMaterialization(
+                asset_key=dg.AssetKey(["lake", self.feed.name]),
+                partition=to_partition(city_day),
+                metadata={
+                    "state": manifest.state,
+                    "rows": manifest.rows,
+                    "devices": manifest.devices,
+                    "bytes": manifest.bytes,
+                    "files": len(manifest.files),
+                    "uri": self.lake.uri(city_day),
+                    "vendor_job_id": manifest.source.job_id,
+                    "rejected_rows_of_date": sum(manifest.rejected.values()),
+                    "cast_failures": manifest.cast_failures,
+                    **details,
+                },
+            )
         )
-    )
+        city = self.cities.get(city_day.city)
+        check_city_day(self.context, self.feed, self.lake, city_day, city, self.folder)

@@ -6,7 +6,7 @@ an older job's rows are not published once the ledger has moved on.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,9 @@ class Published:
     """The city-day's folder."""
     rows_before: int | None = None
     """Rows of the day it replaced; null where none stood there, or it is unchanged."""
+    rows_in_date: int | None = None
+    """Rows delivered for the whole (job, date), each attributed or rejected; null where a
+    run that died had published the day."""
 
 
 class Lake:
@@ -205,7 +208,7 @@ def publish_city(
         StorageError: S3 failed; run it again.
         StorageForbiddenError: no such bucket, or not allowed to write it.
     """
-    return lake.publish(
+    published = lake.publish(
         job.feed,
         CityDay(city, split.date),
         chunks,
@@ -214,6 +217,7 @@ def publish_city(
         cast_failures=split.cast_failures[city],
         rejected=split.rejected,
     )
+    return replace(published, rows_in_date=split.rows_in)
 
 
 def _source(job: "VendorJob", city: str) -> Source:

@@ -64,7 +64,7 @@ def make_lake(settings: Settings, feed: Feed) -> Lake:
     Raises:
         ConfigurationError: no bucket is set for it.
     """
-    return Lake(open_lake_bucket(settings, feed), _landing_folder(settings))
+    return Lake(open_lake_bucket(settings, feed), landing_folder(settings))
 
 
 def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:
@@ -86,7 +86,7 @@ def make_landing_site(settings: Settings, feed: Feed) -> LandingSite:
     return LandingSite(
         open_deliveries=delivery_buckets(settings),
         open_lake=partial(make_lake, settings, feed),
-        folder=_landing_folder(settings),
+        folder=landing_folder(settings),
         cores=len(os.sched_getaffinity(0)),
     )
 
@@ -105,6 +105,6 @@ def newest_day(settings: Settings, now: datetime) -> date:
     return (now - timedelta(days=settings.veraset_lag_days)).date()
 
 
-def _landing_folder(settings: Settings) -> Path:
+def landing_folder(settings: Settings) -> Path:
     """Return where rows wait that do not fit into memory."""
     return settings.mobility_home / "landing"
