@@ -1,7 +1,7 @@
 """Asset checks on the sandbox: a landing evaluates them on the partition."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -9,6 +9,8 @@ import pytest
 
 from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.defs.checks import CITY_DAY_CHECKS
+from mobility_pipeline.sandbox.launch import Sandbox
+from mobility_pipeline.sandbox.s3_client import connect_internally
 from mobility_pipeline_tests.conftest import CITIES, Workplace
 
 ASSET = dg.AssetKey(["lake", "pings_full"])
@@ -52,5 +54,105 @@ def test_a_landing_evaluates_every_check_on_the_partition(
     assert _run(instance, "request_city_days_job", partition_key=partition).success
     for name in CITY_DAY_CHECKS:
         (found,) = _evaluations(instance, name)
-        print(name, found.description, found.metadata)
         assert (found.partition, found.passed) == (partition, True), found.description
+
+
+def test_a_stray_file_fails_the_check_of_its_partition(
+    sandbox: Sandbox, instance: dg.DagsterInstance, newest: date
+) -> None:
+    """Run again on the partition, the check names the file, and judges nothing else."""
+    partition = f"{CITIES[1]}|{newest}"
+    assert _run(instance, "request_city_days_job", partition_key=partition).success
+    _put(sandbox, f"data/{CITIES[1]}/date={newest}/part-00009-stray.snappy.parquet")
+    assert _run_checks(instance, "manifest_matches_objects", partition).success
+    found, before = _evaluations(instance, "manifest_matches_objects")
+    assert (before.passed, found.passed) == (True, False)
+    assert found.partition == partition
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "part-00009-stray.snappy.parquet is in no manifest" in str(found.description)
+    assert len(_evaluations(instance, "unique_pings")) == 1
+
+
+def test_checks_of_city_days_need_a_partition(instance: dg.DagsterInstance) -> None:
+    """Started on nothing, they fail with one line that says what to do."""
+    result = _run_checks(instance, "unique_pings", None)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    description = failure.step_failure_data.user_failure_data.description
+    assert description == "no city-day is chosen: run it on a partition"
+
+
+def test_a_materialization_with_its_checks_evaluates_each_once(
+    instance: dg.DagsterInstance, newest: date
+) -> None:
+    """As the UI's button starts it: planned checks get what the landing found."""
+    partition = f"{CITIES[0]}|{newest}"
+    job = build_defs().resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance, partition_key=partition, raise_on_error=False
+    )
+    assert result.success
+    for name in CITY_DAY_CHECKS:
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(ASSET, name), limit=10
+        )
+        assert (record.partition, record.status.value) == (partition, "SUCCEEDED")
+
+
+def test_daily_job_names_missing_days_and_late_cities(
+    instance: dg.DagsterInstance, newest: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One city has one day of three, the other none: both checks say so."""
+    start = newest - timedelta(days=2)
+    monkeypatch.setenv("MOBILITY_START_DATE", start.isoformat())
+    monkeypatch.setenv(
+        "VERASET_LAG_DAYS", str((datetime.now(UTC).date() - newest).days)
+    )
+    landed = f"{CITIES[0]}|{newest}"
+    assert _run(instance, "request_city_days_job", partition_key=landed).success
+    assert _run(instance, "check_lake_job").success
+    (dates,) = _evaluations(instance, "no_missing_dates")
+    assert not dates.passed
+    assert dates.partition is None
+    assert dates.severity == dg.AssetCheckSeverity.WARN
+    assert dates.metadata["missing_city_days"].value == 5
+    assert f"{CITIES[1]} {start} to {newest} (not_requested)" in str(dates.description)
+    fresh = {
+        found.partition: found for found in _evaluations(instance, "city_freshness")
+    }
+    assert {partition: found.passed for partition, found in fresh.items()} == {
+        f"{CITIES[0]}|{newest}": True,
+        f"{CITIES[1]}|{newest}": False,
+        None: False,
+    }
+    assert "1 of 2 cities are behind" in str(fresh[None].description)
+    assert len(_evaluations(instance, "volume_within_baseline")) == 2
+
+
+def test_an_unreadable_manifest_is_a_finding_of_the_city_day(
+    sandbox: Sandbox, instance: dg.DagsterInstance, newest: date
+) -> None:
+    """A manifest that is not JSON is what the check finds; no traceback, no pass."""
+    partition = f"{CITIES[0]}|{newest}"
+    assert _run(instance, "request_city_days_job", partition_key=partition).success
+    _put(sandbox, f"data/{CITIES[0]}/date={newest}/_manifest.json")
+    assert _run_checks(instance, "manifest_matches_objects", partition).success
+    found = _evaluations(instance, "manifest_matches_objects")[0]
+    assert not found.passed
+    assert "is not readable" in str(found.description)
+
+
+def _put(sandbox: Sandbox, key: str) -> None:
+    client = connect_internally(sandbox.s3_url)
+    client.put_object(Bucket="mobility-lake", Key=key, Body=b"not what it seems")
+
+
+def _run_checks(
+    instance: dg.DagsterInstance, check: str, partition: str | None
+) -> dg.ExecuteInProcessResult:
+    """Run one check alone, as its button in the UI does."""
+    key = dg.AssetCheckKey(ASSET, check)
+    job = build_defs().resolve_implicit_global_asset_job_def()
+    chosen = job.get_subset(asset_selection=set(), asset_check_selection={key})
+    return chosen.execute_in_process(
+        instance=instance, partition_key=partition, raise_on_error=False
+    )

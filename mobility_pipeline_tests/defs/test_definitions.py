@@ -29,13 +29,32 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset per enabled feed, two jobs, four schedules, two sensors."""
+    """One asset with its checks per enabled feed, three jobs, five schedules, two sensors."""
     defs = build_defs()
     assert _asset_keys(defs) == {"lake/pings_full"}
     repository = defs.get_repository_def()
-    assert {"request_city_days_job", "observe_coverage_job"} <= {*repository.job_names}
+    checks = defs.resolve_asset_graph().asset_check_keys
+    assert {(key.asset_key.to_user_string(), key.name) for key in checks} == {
+        ("lake/pings_full", name)
+        for name in (
+            "manifest_matches_objects",
+            "matches_schema",
+            "inside_area",
+            "unique_pings",
+            "utc_date_matches",
+            "volume_within_baseline",
+            "no_missing_dates",
+            "city_freshness",
+        )
+    }
+    assert {
+        "request_city_days_job",
+        "observe_coverage_job",
+        "check_lake_job",
+    } <= {*repository.job_names}
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "load_daily_city_days_schedule",
+        "check_lake_daily_schedule",
         "recover_missing_days_schedule",
         "recheck_recent_days_schedule",
         "observe_coverage_daily_schedule",

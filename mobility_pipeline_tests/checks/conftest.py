@@ -1,0 +1,9 @@
+from mobility_pipeline_tests.landing.store import (
+    bucket,
+    open_bucket,
+    s3,
+    s3_server,
+    s3_url,
+)
+
+__all__ = ["bucket", "open_bucket", "s3", "s3_server", "s3_url"]
