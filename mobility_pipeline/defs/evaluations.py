@@ -1,6 +1,6 @@
 """Findings of a city-day as asset check evaluations, which Dagster shows on its partition."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
@@ -36,6 +36,9 @@ def log_findings(
         findings: one per check.
     """
     for finding in findings:
+        if city_day is not None and not finding.passed:
+            day = f"{city_day.city} {city_day.date}"
+            context.log.warning(f"{day}: {finding.name}: {finding.message}")
         # An AssetCheckResult has no partition: a run over several would mix them up.
         context.log_event(
             dg.AssetCheckEvaluation(  # pyright: ignore[reportArgumentType]  # UserEvent lacks it
@@ -53,27 +56,18 @@ def log_findings(
         )
 
 
-def check_city_day(
-    context: dg.OpExecutionContext,
-    feed: Feed,
-    lake: Lake,
-    city_day: CityDay,
-    city: City | None,
-    folder: Path,
-    names: Collection[str] | None = None,
-) -> None:
-    """Judge a city-day that landed, and record what was found.
+def judge(
+    lake: Lake, city_day: CityDay, city: City | None, folder: Path
+) -> list[Finding]:
+    """Judge a city-day that landed: its objects, its rows, its volume.
 
     A lake that fails now is a finding, not a failure: the city-day stands.
 
     Args:
-        context: of the op.
-        feed: whose city-day it is.
         lake: where it is published.
         city_day: which.
         city: as the registry has it; null where it has none.
         folder: where large parts wait while they are read.
-        names: of the checks to record; null = all.
     """
     try:
         findings = judge_city_day(lake, city_day, city, folder)
@@ -81,10 +75,5 @@ def check_city_day(
         if manifest is not None:
             findings.append(judge_volume(lake, manifest))
     except MobilityError as error:
-        findings = [failed(objects.NAME, f"not judged: {error}", {})]
-    chosen = [f for f in findings if names is None or f.name in names]
-    for finding in chosen:
-        if not finding.passed:
-            day = f"{city_day.city} {city_day.date}"
-            context.log.warning(f"{day}: {finding.name}: {finding.message}")
-    log_findings(context, feed, city_day, chosen)
+        return [failed(objects.NAME, f"not judged: {error}", {})]
+    return findings

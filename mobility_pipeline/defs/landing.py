@@ -1,18 +1,20 @@
 """Land what a vendor job delivered, and say at the end what a run did not get."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Set
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
 import dagster as dg
 
+from mobility_pipeline.checks.finding import Finding
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.defs.asked import Asked
-from mobility_pipeline.defs.evaluations import check_city_day
+from mobility_pipeline.defs.evaluations import judge, log_findings
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.defs.quota import describe_quota
@@ -35,6 +37,9 @@ from mobility_pipeline.vendor.records import CityDayState, JobState
 
 _STORAGE_S = 1
 """Wait before a landing is tried again; then twice that."""
+
+_CHECKERS = 8
+"""City-days that are checked side by side: each waits for S3 a dozen times."""
 
 _NAMED_AT_MOST = 20
 """City-days named in a failure's message; the ledger and `mobility gaps` know all."""
@@ -65,20 +70,20 @@ def land_delivery(
         if job.state != JobState.SUCCESS:
             return []
         reported: list[CityDay] = []
-        report = _Report.open(context, feed, lake, cities, settings)
         monthly_jobs = settings.load().veraset_monthly_jobs
         use = read_month(ledger, monthly_jobs, clock.now())
-        for published in land_job(
-            job,
-            {city_day.date for city_day in asked.city_days},
-            ledger=ledger,
-            site=lake.landing_site(feed),
-            now=clock.now,
-        ):
-            details = _describe_landing(published)
-            details |= describe_quota(use, feed, published.manifest.city_day)
-            report.city_day(published.manifest, details)
-            reported.append(published.manifest.city_day)
+        with _reporting(context, feed, lake, cities, settings) as report:
+            for published in land_job(
+                job,
+                {city_day.date for city_day in asked.city_days},
+                ledger=ledger,
+                site=lake.landing_site(feed),
+                now=clock.now,
+            ):
+                details = _describe_landing(published)
+                details |= describe_quota(use, feed, published.manifest.city_day)
+                report.city_day(published.manifest, details)
+                reported.append(published.manifest.city_day)
     return reported
 
 
@@ -105,8 +110,8 @@ def settle(
         present = asked.city_days - missing.keys()
         unreported = _unreported(context, feed, asked, present) - reported
         if unreported:
-            report = _Report.open(context, feed, lake, cities, settings)
-            missing |= report.stored(unreported)
+            with _reporting(context, feed, lake, cities, settings) as report:
+                missing |= report.stored(unreported)
         context.log.info(
             f"{len(reported)} city-days landed by this run, "
             f"{len(present - reported)} landed before, {len(missing)} missing, "
@@ -168,6 +173,25 @@ def _describe_landing(published: Published) -> dict[str, int]:
     return details
 
 
+@contextmanager
+def _reporting(
+    context: dg.OpExecutionContext,
+    feed: Feed,
+    lake: LakeResource,
+    cities: CitiesResource,
+    settings: SettingsResource,
+) -> Generator["_Report"]:
+    """Check what is reported side by side, and record what was found at the end."""
+    known = cities.create().load().by_key
+    folder = landing_folder(settings.load())
+    with ThreadPoolExecutor(_CHECKERS, "check") as threads:
+        report = _Report(context, feed, lake.create(feed), known, folder, threads)
+        try:
+            yield report
+        finally:
+            report.log_checks()
+
+
 @dataclass(frozen=True)
 class _Report:
     """Tells Dagster of city-days: that they are there, and what their checks found."""
@@ -177,19 +201,10 @@ class _Report:
     lake: Lake
     cities: Mapping[str, City]
     folder: Path
-
-    @classmethod
-    def open(
-        cls,
-        context: dg.OpExecutionContext,
-        feed: Feed,
-        lake: LakeResource,
-        cities: CitiesResource,
-        settings: SettingsResource,
-    ) -> "_Report":
-        known = cities.create().load().by_key
-        folder = landing_folder(settings.load())
-        return cls(context, feed, lake.create(feed), known, folder)
+    threads: Executor
+    checks: dict[CityDay, Future[list[Finding]]] = field(
+        default_factory=dict[CityDay, "Future[list[Finding]]"]
+    )
 
     def stored(
         self, city_days: Set[CityDay]
@@ -210,7 +225,7 @@ class _Report:
     def city_day(
         self, manifest: Manifest, details: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """Report one city-day, then check it."""
+        """Report one city-day, and begin to check it."""
         city_day = manifest.city_day
         self.context.log_event(
             dg.AssetMaterialization(
@@ -231,4 +246,11 @@ class _Report:
             )
         )
         city = self.cities.get(city_day.city)
-        check_city_day(self.context, self.feed, self.lake, city_day, city, self.folder)
+        self.checks[city_day] = self.threads.submit(
+            judge, self.lake, city_day, city, self.folder
+        )
+
+    def log_checks(self) -> None:
+        """Wait for the checks and record what they found."""
+        for city_day, findings in self.checks.items():
+            log_findings(self.context, self.feed, city_day, findings.result())
