@@ -67,8 +67,8 @@ _METHOD = """\
 * CPU is user and system time of the whole process tree; the server's stands beside it.
 * Memory is the largest sum of proportional set sizes (PSS) over the process tree, looked at
   every 50 ms or more; *over baseline* is less what a process takes that only imported.
-* Everybody runs in each round, every second round in the opposite order. Times are medians,
-  memory is the maximum."""
+* Rounds alternate their order; what takes minutes runs in fewer of them (see the table).
+  Times are medians, memory is the maximum."""
 
 
 def _introduce(results: Results, circumstances: Circumstances) -> str:

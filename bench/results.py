@@ -34,7 +34,7 @@ class Results:
     copy_modes: dict[CopyMode, float] = field(default_factory=dict)
     """How s5cmd may be called -> wall seconds for `sync_folder`, once."""
     other_copy: tuple[CopyMode, float] | None = None
-    """The best way to the slower target, and its wall seconds for the whole of `many`."""
+    """The best way to a folder, and its wall seconds for the whole of `many`."""
     sync_folder: Folder | None = None
     """What `aws s3 sync` copies: some dates of `many`."""
 

@@ -11,7 +11,7 @@ from bench.shapes import GROWTH, SHAPES
 from bench.truth import Truth
 
 ROUNDS = {"mixed": 3, "one_city": 3, "huge": 1}
-"""Deliveries that take part in fewer rounds than the others; growth points in as many."""
+"""Deliveries that take part in fewer rounds: what takes minutes."""
 GROWTH_ROUNDS = 1
 SYNC_DATES = 3
 _WORKERS = (16, 64, 256)

@@ -6,19 +6,13 @@ from pathlib import Path
 
 import click
 
-from mobility_pipeline.cli_output import (
-    DONE,
-    MISSING,
-    answer,
-    make_table,
-    warn_refused,
-)
-from mobility_pipeline.defs.scope import read_scope
+from mobility_pipeline.cli_output import DONE, MISSING, answer, make_table
+from mobility_pipeline.cli_scope import choose_feeds, read_typed_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.audit import Rebuilt, check_lake, rebuild_index
 from mobility_pipeline.lake.calendar import draw_html, draw_svg, make_calendar
-from mobility_pipeline.resources.clients import open_lake_bucket, open_registry
-from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
+from mobility_pipeline.resources.clients import open_lake_bucket
+from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
 from mobility_pipeline.vendor.reindex import count_states
@@ -143,10 +137,7 @@ def picture(
     if len(feeds) > 1:
         names = ", ".join(feed.name for feed in feeds)
         raise UsageError(f"a picture shows one feed: choose --feed from {names}")
-    known = open_registry(settings).load()
-    warn_refused(known.refused)
-    now = datetime.now(UTC)
-    scope = read_scope(settings, known, (), start, end, now, is_typed=True)
+    scope = read_typed_scope(settings, (), start, end)
     ledger = open_ledger(settings.ledger_url)
     calendar = make_calendar(
         feeds[0].name,
@@ -163,11 +154,10 @@ def picture(
 
 
 def _choose_feeds(settings: Settings, name: str | None) -> Sequence[Feed]:
-    feeds = resolve_feeds(
-        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
-    )
-    settings.check_buckets([feed.bucket_words for feed in feeds])
-    return [find_feed(name, feeds)] if name else feeds
+    """Return feeds none of which shares its bucket: else one's days are the other's."""
+    enabled = choose_feeds(settings, None)
+    settings.check_buckets([feed.bucket_words for feed in enabled])
+    return choose_feeds(settings, name)
 
 
 def _describe(feed: Feed, rebuilt: Rebuilt) -> dict[str, object]:

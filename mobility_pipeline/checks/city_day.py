@@ -19,9 +19,6 @@ from mobility_pipeline.lake.publish import READ_ATTEMPTS, Lake
 from mobility_pipeline.lake.store import CityDayStore
 from mobility_pipeline.schemas.pings import PING_SCHEMAS
 
-TABLE_CHECKS = (objects.NAME, schema.NAME, place.NAME, duplicates.NAME, day.NAME)
-"""What `judge_city_day` judges, where the objects are what the manifest says."""
-
 _COLUMNS = (*duplicates.COLUMNS[:2], *place.COLUMNS)
 _HELD_BYTES = 16 * 2**20
 """A larger part waits on disk while it is read."""

@@ -28,9 +28,10 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.days import first_days
 from mobility_pipeline.defs.evaluations import judge, log_findings
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.defs.partitions import to_city_day
 from mobility_pipeline.errors import ManifestError, UsageError
-from mobility_pipeline.lake.coverage import find_gaps
+from mobility_pipeline.lake.coverage import PRESENT_STATES, find_gaps
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
@@ -42,7 +43,6 @@ from mobility_pipeline.resources.adapters import (
 from mobility_pipeline.resources.clients import landing_folder, newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
-from mobility_pipeline.vendor.records import CityDayRecord
 
 CITY_DAY_CHECKS: Mapping[str, str] = {
     "manifest_matches_objects": "Each object is there, of the size and sha256 the manifest "
@@ -122,11 +122,10 @@ def build_feed_checks(feed: Feed) -> dg.AssetChecksDefinition:
             expected = first_days(active.values(), values.mobility_start_date)
             start = min([*expected.values(), newest])
             with closing(vendor.open_ledger()) as ledger:
-                records = ledger.city_days(feed.name, start, newest)
-            latest = _newest_delivered(expected, records)
-            log_findings(
-                op, feed, None, [_judge_dates(feed, expected, records, newest)]
-            )
+                states = ledger.coverage(feed.name, start, newest)
+            gaps = find_gaps({feed.name: states}, expected, start, newest).gaps
+            log_findings(op, feed, None, [no_missing_dates(gaps, newest)])
+            latest = _newest_delivered(expected, states)
             _log_freshness(op, feed, expected, latest, newest)
             for day, finding in _judge_volumes(lake.create(feed), latest):
                 log_findings(op, feed, day, [finding])
@@ -154,13 +153,12 @@ def build_check_schedule(
     job: UnresolvedAssetJobDefinition, settings: Settings
 ) -> dg.ScheduleDefinition:
     """Build the schedule that checks the lake when the daily load should be over."""
-    hour, minute = (int(part) for part in settings.sync_time.split(":"))
     # By then a load that took as long as it may has ended, or waits for tomorrow.
-    later = hour * 60 + minute + int(settings.veraset_poll_timeout_minutes) + 60
+    later = int(settings.veraset_poll_timeout_minutes) + 60
     return dg.ScheduleDefinition(
         name="check_lake_daily_schedule",
         job=job,
-        cron_schedule=f"{later % 60} {later // 60 % 24} * * *",
+        cron_schedule=daily_cron(settings, minutes_later=later),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every day, after the daily load: missing days, late cities, volume.",
@@ -171,7 +169,7 @@ def _make_specs(
     feed: Feed, checks: Mapping[str, str], partitions: dg.PartitionsDefinition | None
 ) -> list[dg.AssetCheckSpec]:
     with warnings.catch_warnings():
-        # Only with them do evaluations show on the partition; pinned, and tested.
+        # With them a check can be run on a partition. Dagster calls them a preview.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             dg.AssetCheckSpec(
@@ -184,32 +182,12 @@ def _make_specs(
         ]
 
 
-def _judge_dates(
-    feed: Feed,
-    expected: Mapping[str, date],
-    records: Mapping[CityDay, CityDayRecord],
-    newest: date,
-) -> Finding:
-    states = {day: _coverage_state(record) for day, record in records.items()}
-    start = min([*expected.values(), newest])
-    return no_missing_dates(
-        find_gaps({feed.name: states}, expected, start, newest).gaps, newest
-    )
-
-
-def _coverage_state(record: CityDayRecord) -> str:
-    """Return its state; a day that is refreshed is there meanwhile."""
-    return (
-        (record.previous_state or record.state) if record.is_in_lake else record.state
-    )
-
-
 def _newest_delivered(
-    expected: Mapping[str, date], records: Mapping[CityDay, CityDayRecord]
+    expected: Mapping[str, date], states: Mapping[CityDay, str]
 ) -> dict[str, date]:
     newest: dict[str, date] = {}
-    for day, record in records.items():
-        if record.is_in_lake and day.city in expected:
+    for day, state in states.items():
+        if state in PRESENT_STATES and day.city in expected:
             newest[day.city] = max(newest.get(day.city, day.date), day.date)
     return newest
 
@@ -227,7 +205,6 @@ def _log_freshness(
     }
     for city, finding in findings.items():
         log_findings(context, feed, CityDay(city, newest), [finding])
-    # Last, so that it is the one that shows without choosing a partition.
     log_findings(context, feed, None, [feed_freshness([*findings.values()])])
 
 

@@ -8,9 +8,9 @@ import dagster as dg
 
 from mobility_pipeline.cities.days import first_days
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.calendar import draw_html, draw_text, make_calendar
-from mobility_pipeline.lake.coverage import PRESENT_STATES
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
@@ -58,19 +58,16 @@ def build_coverage_job(feeds: Sequence[Feed]) -> dg.JobDefinition:
                 file.write_text(draw_html(whole), encoding="utf-8")
                 recent = max(start, end - timedelta(days=_SHOWN_DAYS - 1))
                 shown = make_calendar(feed.name, states, first, recent, end)
-                held = sum(whole.counts.get(state, 0) for state in PRESENT_STATES)
-                expected = sum(whole.counts.values()) - whole.counts.get(
-                    "not_expected", 0
-                )
                 context.log_event(
                     dg.AssetObservation(
                         asset_key=dg.AssetKey(["lake", feed.name]),
-                        description=f"{held} of {expected} city-days are in the lake",
+                        description=f"{whole.held} of {whole.expected} city-days are in "
+                        "the lake",
                         metadata={
                             "calendar": dg.MetadataValue.md(draw_text(shown)),
                             "whole_calendar": dg.MetadataValue.path(str(file)),
-                            "city_days_held": held,
-                            "city_days_missing": expected - held,
+                            "city_days_held": whole.held,
+                            "city_days_missing": whole.expected - whole.held,
                         },
                     )
                 )
@@ -89,11 +86,10 @@ def build_coverage_schedule(
     job: dg.JobDefinition, settings: Settings
 ) -> dg.ScheduleDefinition:
     """Build the schedule that observes an hour before the daily load starts."""
-    hour, minute = settings.sync_time.split(":")
     return dg.ScheduleDefinition(
         name="observe_coverage_daily_schedule",
         job=job,
-        cron_schedule=f"{int(minute)} {(int(hour) - 1) % 24} * * *",
+        cron_schedule=daily_cron(settings, minutes_later=-60),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every day: which city-days each feed has, and which it lacks.",

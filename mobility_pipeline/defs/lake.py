@@ -73,16 +73,22 @@ def build_request_job(feeds: Sequence[Feed]) -> UnresolvedAssetJobDefinition:
     )
 
 
+def daily_cron(settings: Settings, minutes_later: int = 0) -> str:
+    """Return the cron schedule of every day at SYNC_TIME, or minutes after or before it."""
+    hour, minute = (int(part) for part in settings.sync_time.split(":"))
+    at = (hour * 60 + minute + minutes_later) % (24 * 60)
+    return f"{at % 60} {at // 60} * * *"
+
+
 def build_daily_schedule(
     feeds: Sequence[Feed], job: UnresolvedAssetJobDefinition, settings: Settings
 ) -> dg.ScheduleDefinition:
     """Build the schedule that loads the newest day, and recent ones that are missing."""
-    hour, minute = settings.sync_time.split(":")
 
     @dg.schedule(
         name="load_daily_city_days_schedule",
         job=job,
-        cron_schedule=f"{int(minute)} {int(hour)} * * *",
+        cron_schedule=daily_cron(settings),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every day: the newest available day of every active city, and each "

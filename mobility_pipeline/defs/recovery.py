@@ -11,7 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from mobility_pipeline.cities.days import expected_city_days, first_days
 from mobility_pipeline.cities.registry import Cities
-from mobility_pipeline.defs.lake import run_config
+from mobility_pipeline.defs.lake import daily_cron, run_config
 from mobility_pipeline.defs.recovery_budget import BUDGET_TAGS, JOBS_TAG, count_spent
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.adapters import (
@@ -38,7 +38,7 @@ def build_recovery_schedule(
     @dg.schedule(
         name="recover_missing_days_schedule",
         job=job,
-        cron_schedule=_daily(settings, _RECOVER_AFTER_H),
+        cron_schedule=daily_cron(settings, minutes_later=60 * _RECOVER_AFTER_H),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Every day: missing city-days of every active city whose time has "
@@ -82,7 +82,7 @@ def build_recheck_schedule(
     @dg.schedule(
         name="recheck_recent_days_schedule",
         job=job,
-        cron_schedule=_daily(settings, _RECHECK_AFTER_H),
+        cron_schedule=daily_cron(settings, minutes_later=60 * _RECHECK_AFTER_H),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Every day: the newest MOBILITY_RECHECK_DAYS days of every active city "
@@ -113,11 +113,6 @@ def build_recheck_schedule(
             )
 
     return recheck_recent_days_schedule
-
-
-def _daily(settings: Settings, hours_later: int) -> str:
-    hour, minute = settings.sync_time.split(":")
-    return f"{int(minute)} {(int(hour) + hours_later) % 24} * * *"
 
 
 def _load_cities(

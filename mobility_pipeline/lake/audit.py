@@ -8,6 +8,7 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import EmptyLakeError
 from mobility_pipeline.lake.drift import Drift, find_drift
 from mobility_pipeline.lake.inventory import (
+    ANOTHER_VERSION,
     Inventory,
     Stored,
     Unreadable,
@@ -20,8 +21,6 @@ from mobility_pipeline.vendor.reindex import Changes, Held, LakeIndex
 
 if TYPE_CHECKING:
     from mobility_pipeline.landing.storage import Bucket
-
-_ANOTHER_VERSION = "manifest_of_another_version"
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def make_index(feed: str, inventory: Inventory, listed_at: datetime) -> LakeInde
                 held[day] = Held(manifest.state, manifest.job_id)
             case Stored() as manifest:
                 unreadable[day] = f"its manifest is that of feed {manifest.feed}"
-            case Unreadable() as manifest if manifest.kind == _ANOTHER_VERSION:
+            case Unreadable() as manifest if manifest.kind == ANOTHER_VERSION:
                 unjudged.add(day)
             case Unreadable() as manifest:
                 unreadable[day] = manifest.problem

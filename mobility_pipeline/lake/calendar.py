@@ -11,7 +11,9 @@ from itertools import groupby
 from operator import itemgetter
 
 from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.lake.coverage import NOT_REQUESTED, PRESENT_STATES
 
+_NOT_EXPECTED = "not_expected"
 COLOURS: Mapping[str, str] = {
     "delivered": "#2a7f4f",
     "empty": "#a8d5b5",
@@ -22,7 +24,7 @@ COLOURS: Mapping[str, str] = {
     "job_failed": "#d9534f",
     "rejected": "#8c1d18",
     "erased": "#333333",
-    "not_expected": "#ffffff",
+    _NOT_EXPECTED: "#ffffff",
 }
 """State -> colour; the last one is before a city's first day."""
 SQUARES: Mapping[str, str] = {
@@ -35,7 +37,7 @@ SQUARES: Mapping[str, str] = {
     "job_failed": "🟥",
     "rejected": "🟫",
     "erased": "⬛",
-    "not_expected": "◽",
+    _NOT_EXPECTED: "◽",
 }
 """The same for text."""
 _ROW_PX, _NAME_PX, _WIDTH_PX, _HEAD_PX, _LEGEND_PX = 14, 300, 900, 40, 40
@@ -64,6 +66,16 @@ class Calendar:
         counts = {state: all_states.count(state) for state in COLOURS}
         return {state: count for state, count in counts.items() if count}
 
+    @property
+    def expected(self) -> int:
+        """City-days from each city's first day on."""
+        return sum(n for state, n in self.counts.items() if state != _NOT_EXPECTED)
+
+    @property
+    def held(self) -> int:
+        """City-days in the lake."""
+        return sum(n for state, n in self.counts.items() if state in PRESENT_STATES)
+
 
 def make_calendar(
     feed: str,
@@ -88,7 +100,7 @@ def make_calendar(
         rows[city] = tuple(
             states.get(
                 CityDay(city, day),
-                "not_requested" if day >= first else "not_expected",
+                NOT_REQUESTED if day >= first else _NOT_EXPECTED,
             )
             for day in days
         )

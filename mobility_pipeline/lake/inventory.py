@@ -19,6 +19,7 @@ from mobility_pipeline.vendor.records import CityDayState
 if TYPE_CHECKING:
     from mobility_pipeline.landing.storage import Bucket
 
+ANOTHER_VERSION = "manifest_of_another_version"
 READERS = 32
 """Manifests read side by side: S3 answers one after some 30 ms, wherever it lies."""
 _KEY = re.compile(r"data/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)")
@@ -227,7 +228,7 @@ def _kind_of(data: bytes, day: CityDay) -> str:
         return "manifest_not_readable"
     said = cast("dict[str, object]", fields)
     if isinstance(said.get("version"), int) and said["version"] != 1:
-        return "manifest_of_another_version"
+        return ANOTHER_VERSION
     if (said.get("city"), said.get("date")) != (day.city, day.date.isoformat()):
         return "manifest_of_another_city_day"
     return "manifest_not_readable"

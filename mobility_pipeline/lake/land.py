@@ -31,7 +31,8 @@ from mobility_pipeline.vendor.records import CityDayState, VendorJob
 _LOG = logging.getLogger(__name__)
 
 _MEMORY_BYTES = 512 * 2**20
-"""What all processes together are to take, above what they take before they begin."""
+"""Budget of the splitters of all processes together. With windows, uploads and what is being
+encoded, seen: 0.5 to 0.9 GiB in all, and 1.1 on a date of 60 M rows."""
 _SMALL_FILES, _SMALL_BYTES = 500, 16 * 2**20
 """A delivery below both is landed faster here than a process starts."""
 _MANY_CITY_DAYS = 100

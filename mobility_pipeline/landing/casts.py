@@ -216,7 +216,8 @@ def _cast_or_spell(
 ) -> pa.Array:
     try:
         return array.cast(target)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # nested, or not UTF-8
+    # Invalid: bytes that are not UTF-8.
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # values that are nested
         cells: list[Any] = array.to_pylist()
         spelled = [None if cell is None else spell(cell) for cell in cells]
         return pa.array(spelled, target)

@@ -1,6 +1,5 @@
 """Asset checks on the sandbox: a landing evaluates them on the partition."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,21 +10,9 @@ from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.defs.checks import CITY_DAY_CHECKS
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.sandbox.s3_client import connect_internally
-from mobility_pipeline_tests.conftest import CITIES, Workplace
+from mobility_pipeline_tests.conftest import CITIES
 
 ASSET = dg.AssetKey(["lake", "pings_full"])
-
-
-@pytest.fixture
-def instance(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance with the cities as partitions."""
-    for name, value in workplace.environment.items():
-        monkeypatch.setenv(name, value)
-    with dg.instance_for_test() as made:
-        made.add_dynamic_partitions("city", list(CITIES))
-        yield made
 
 
 def _run(instance: dg.DagsterInstance, job: str, **options: Any) -> Any:

@@ -1,29 +1,15 @@
 """Runs with partitions, as the web UI starts them, in this process on the sandbox."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.sandbox.launch import Sandbox
-from mobility_pipeline_tests.conftest import CITIES, Workplace
+from mobility_pipeline_tests.conftest import CITIES
 
 ASSET = dg.AssetKey(["lake", "pings_full"])
-
-
-@pytest.fixture
-def instance(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance with the cities as partitions."""
-    for name, value in workplace.environment.items():
-        monkeypatch.setenv(name, value)
-    with dg.instance_for_test() as made:
-        made.add_dynamic_partitions("city", list(CITIES))
-        yield made
 
 
 def _materialize(instance: dg.DagsterInstance, partition: str) -> Any:
