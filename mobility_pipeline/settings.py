@@ -258,3 +258,8 @@ def child_environment(**variables: str) -> dict[str, str]:
         if name not in ours and not name.startswith(("AWS_", "S3_BUCKET", "DAGSTER_"))
     }
     return {**kept, _ENV_FILE: os.devnull, **variables}
+
+
+def announce_dagster_home(home: Path) -> None:
+    """Tell Dagster, which asks the environment of its process, where its instance is."""
+    os.environ["DAGSTER_HOME"] = str(home)  # noqa: TID251  # the module that may

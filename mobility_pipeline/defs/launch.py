@@ -15,7 +15,7 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.failures import describe_failure
 from mobility_pipeline.defs.lake import run_config
 from mobility_pipeline.schemas.feeds import Feed
-from mobility_pipeline.settings import PROJECT
+from mobility_pipeline.settings import PROJECT, announce_dagster_home
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import CityDayState, VendorJob
 
@@ -65,6 +65,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
+    announce_dagster_home(home)
     # Dagster creates its tables unguarded: two first calls at one moment would clash.
     with FileLock(home / "opening.lock"):
         if not config.exists():
