@@ -22,7 +22,37 @@ from mobility_pipeline.sandbox.lifeline import (
 from mobility_pipeline.sandbox.s3_gate import S3Gate
 
 
-class _QuietHandler(MotoRequestHandler):
+class _Handler(MotoRequestHandler):
+    """Keeps connections open between reads, which werkzeug closes after each request."""
+
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        has_body = (
+            "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
+        )
+        if self.command not in ("GET", "HEAD") or has_body:
+            super().run_wsgi()  # closes, as nobody may have read the whole body
+            return
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], *_: object
+        ) -> None:
+            started.append((status, headers))
+
+        body = b"".join(self.server.app(self.make_environ(), start_response))
+        status, headers = started[-1]
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            self.send_header("Content-Length", str(len(body)))
+        self._headers_buffer.append(b"\r\n" + body)
+        self.flush_headers()
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: one line per request would be most of the log."""
 
@@ -35,7 +65,7 @@ def make_s3_server(host: str, port: int) -> BaseWSGIServer:
         port: 0 = any free port, then in `server.port`.
     """
     gate = S3Gate(DomainDispatcherApplication(create_backend_app))
-    return make_server(host, port, gate, threaded=True, request_handler=_QuietHandler)
+    return make_server(host, port, gate, threaded=True, request_handler=_Handler)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What stands before moto: counts requests, applies faults, answers the admin routes.
+"""What stands before moto: counts and faults; answers admin routes and plain reads.
 
 `POST /_sandbox/faults` merges a JSON object of `S3Faults`, `POST /_sandbox/reset`
 clears faults and counts, `GET /_sandbox/requests` counts requests by method, bucket and
@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from pydantic import ValidationError
 
 from mobility_pipeline.sandbox.s3_faults import FaultState, Refusal, S3Request
+from mobility_pipeline.sandbox.s3_reads import PlainReads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,11 +29,12 @@ _SESSION_TOKEN = re.compile(rb"<SessionToken>([^<]+)</SessionToken>")
 
 
 class S3Gate:
-    """WSGI application: admin routes, faults, then moto."""
+    """WSGI application: admin routes, faults, plain reads, then moto."""
 
     def __init__(self, backend: "WSGIApplication") -> None:
         self._backend = backend
         self._state = FaultState()
+        self._reads = PlainReads()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -42,15 +44,32 @@ class S3Gate:
         if path.startswith("/_sandbox/"):
             return self._administrate(environ, start_response)
         access_key, service = _signer(environ)
-        if access_key == INTERNAL_ACCESS_KEY:
-            return self._backend(environ, start_response)
         if service == "sts":
             return self._assume(environ, start_response)
-        refusal = self._state.admit(_s3_request(environ))
-        if refusal is not None:
-            _read_body(environ)
-            return _refuse(refusal, environ, start_response)
-        return self._backend(environ, start_response)
+        request = _s3_request(environ)
+        if access_key != INTERNAL_ACCESS_KEY:
+            refusal = self._state.admit(request)
+            if refusal is not None:
+                _read_body(environ)
+                return _refuse(refusal, environ, start_response)
+        if request.method in ("GET", "HEAD"):
+            return self._read(request, environ, start_response)
+        try:
+            return self._backend(environ, start_response)
+        finally:
+            self._reads.note_write(request.bucket)
+
+    def _read(
+        self,
+        request: S3Request,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+    ) -> Iterable[bytes]:
+        answer = self._reads.answer(environ, request.bucket, request.key)
+        if answer is None:
+            return self._backend(environ, start_response)
+        start_response("200 OK", answer.headers)
+        return [answer.body]
 
     def _administrate(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
