@@ -48,10 +48,11 @@ class _Handler(MotoRequestHandler):
         self.send_response(int(code), reason)
         for name, value in headers:
             self.send_header(name, value)
-        if not any(name.lower() == "content-length" for name, _ in headers):
+        has_length = any(name.lower() == "content-length" for name, _ in headers)
+        if not has_length and code not in ("204", "304"):
             self.send_header("Content-Length", str(len(body)))
-        self._headers_buffer.append(b"\r\n" + body)
-        self.flush_headers()
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: one line per request would be most of the log."""
