@@ -40,7 +40,6 @@ from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.lake.coverage import find_gaps
 from mobility_pipeline.lake.gap_report import write_gap_csv
 from mobility_pipeline.resources.clients import make_limits
-from mobility_pipeline.resources.doctor import examine
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
@@ -136,6 +135,8 @@ def demo(ui: bool) -> int:
 @json_option
 def doctor(as_json: bool) -> int:
     """Examine key, role, buckets, ledger and cities."""
+    from mobility_pipeline.resources.doctor import examine  # loads all that lands
+
     findings = examine(load_settings())
     rows = [(f.subject, "ok" if f.is_ok else "FAILS", f.message) for f in findings]
     checks = [

@@ -26,11 +26,8 @@ from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.launch import open_instance
 from mobility_pipeline.errors import PermanentError, TransientError, UsageError
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.clients import (
-    make_lake,
-    newest_day,
-    open_registry,
-)
+from mobility_pipeline.resources.clients import newest_day, open_registry
+from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline.settings import (

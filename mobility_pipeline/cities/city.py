@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import shapely
 from shapely.geometry import mapping
@@ -14,9 +14,11 @@ from shapely.geometry.base import BaseGeometry
 from mobility_pipeline.cities.keys import make_area_id
 
 
-@dataclass(frozen=True, order=True)
-class CityDay:
-    """One city's UTC day: the unit of completeness, publishing and recovery."""
+class CityDay(NamedTuple):
+    """One city's UTC day: the unit of completeness, publishing and recovery.
+
+    A tuple, as there are hundreds of thousands at once in sets.
+    """
 
     city: str
     """The city's key."""

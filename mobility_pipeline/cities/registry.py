@@ -8,6 +8,7 @@ somebody else in the same moment is noticed; a folder has its version control fo
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import obstore
@@ -52,7 +53,7 @@ class Cities:
     refused: tuple[RefusedCity, ...]
     """Files that are not a city, or conflict with one; sorted by name."""
 
-    @property
+    @cached_property
     def active(self) -> Mapping[str, City]:
         """The cities whose days are asked for."""
         return {key: city for key, city in self.by_key.items() if city.is_active}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.days import (
@@ -27,15 +28,16 @@ class Scope:
     first_by_city: dict[str, date]
     """First expected day of each chosen city, those refused for their area too."""
 
-    @property
+    @cached_property
     def expected(self) -> frozenset[CityDay]:
         """City-days the lake should hold."""
         return expected_city_days(self.first_by_city, self.start, self.end)
 
-    @property
+    @cached_property
     def requestable(self) -> frozenset[CityDay]:
         """Those of cities with a valid area."""
-        return frozenset(day for day in self.expected if day.city in self.known.active)
+        active = self.known.active
+        return frozenset(day for day in self.expected if day.city in active)
 
 
 def read_scope(

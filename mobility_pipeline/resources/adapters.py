@@ -8,12 +8,8 @@ import dagster as dg
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.clients import (
-    make_lake,
-    make_landing_site,
-    make_vendor_client,
-    open_registry,
-)
+from mobility_pipeline.resources.clients import make_vendor_client, open_registry
+from mobility_pipeline.resources.lakes import make_lake, make_landing_site
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.client import VerasetClient

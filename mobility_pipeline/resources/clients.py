@@ -1,21 +1,20 @@
 """From settings to the clients of the rooms; plain Python, so that commands start fast."""
 
-import os
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from time import sleep
+from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
-from mobility_pipeline.lake.land import LandingSite
-from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.landing.storage import Bucket
-from mobility_pipeline.resources.aws import Buckets
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.planner import Limits
+
+if TYPE_CHECKING:
+    from mobility_pipeline.resources.aws import Buckets
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -41,14 +40,14 @@ def open_registry(settings: Settings) -> Registry:
     return Registry(store)
 
 
-def delivery_buckets(settings: Settings) -> Buckets:
+def delivery_buckets(settings: Settings) -> "Buckets":
     """Open buckets with the role that may read deliveries."""
-    return Buckets(settings, settings.veraset_role_arn)
+    return _open_buckets(settings, settings.veraset_role_arn)
 
 
-def lake_buckets(settings: Settings) -> Buckets:
+def lake_buckets(settings: Settings) -> "Buckets":
     """Open buckets with the role that may write the lake."""
-    return Buckets(settings, settings.lake_role_arn or settings.veraset_role_arn)
+    return _open_buckets(settings, settings.lake_role_arn or settings.veraset_role_arn)
 
 
 def make_vendor_client(settings: Settings) -> VerasetClient:
@@ -58,15 +57,6 @@ def make_vendor_client(settings: Settings) -> VerasetClient:
     )
 
 
-def make_lake(settings: Settings, feed: Feed) -> Lake:
-    """Open the lake of one feed.
-
-    Raises:
-        ConfigurationError: no bucket is set for it.
-    """
-    return Lake(open_lake_bucket(settings, feed), landing_folder(settings))
-
-
 def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:
     """Open the bucket that a feed's lake is in.
 
@@ -74,21 +64,6 @@ def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:
         ConfigurationError: no bucket is set for it.
     """
     return lake_buckets(settings)(settings.bucket_of(feed.bucket_words))
-
-
-def make_landing_site(settings: Settings, feed: Feed) -> LandingSite:
-    """Say where deliveries of a feed come from and go to.
-
-    Raises:
-        ConfigurationError: no bucket is set for it.
-    """
-    settings.bucket_of(feed.bucket_words)
-    return LandingSite(
-        open_deliveries=delivery_buckets(settings),
-        open_lake=partial(make_lake, settings, feed),
-        folder=landing_folder(settings),
-        cores=len(os.sched_getaffinity(0)),
-    )
 
 
 def make_limits(settings: Settings) -> Limits:
@@ -108,3 +83,10 @@ def newest_day(settings: Settings, now: datetime) -> date:
 def landing_folder(settings: Settings) -> Path:
     """Return where rows wait that do not fit into memory."""
     return settings.mobility_home / "landing"
+
+
+def _open_buckets(settings: Settings, role_arn: str | None) -> "Buckets":
+    # boto3 takes a while to load, and most commands need no bucket.
+    from mobility_pipeline.resources.aws import Buckets
+
+    return Buckets(settings, role_arn)

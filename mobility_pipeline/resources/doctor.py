@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mobility_pipeline.errors import ConfigurationError, MobilityError
-from mobility_pipeline.resources.clients import (
-    make_lake,
-    make_vendor_client,
-    open_registry,
-)
+from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.resources.identity import Identity
+from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.schemas.feeds import Feed, resolve_feeds
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import open_ledger
