@@ -43,7 +43,7 @@ from mobility_pipeline.resources.clients import make_limits
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
-from mobility_pipeline.vendor.submission import preview_jobs
+from mobility_pipeline.vendor.preview import preview_jobs
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 from_option = click.option("--from", "start", required=True, metavar="YYYY-MM-DD")

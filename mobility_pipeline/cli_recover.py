@@ -19,8 +19,8 @@ from mobility_pipeline.resources.clients import make_limits
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+from mobility_pipeline.vendor.preview import Preview, preview_jobs
 from mobility_pipeline.vendor.recovery import cover
-from mobility_pipeline.vendor.submission import Preview, preview_jobs
 
 
 @click.command(

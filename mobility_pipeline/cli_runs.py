@@ -20,8 +20,8 @@ from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import surplus
+from mobility_pipeline.vendor.preview import Preview
 from mobility_pipeline.vendor.quota import read_month
-from mobility_pipeline.vendor.submission import Preview
 
 if TYPE_CHECKING:
     from mobility_pipeline.defs.launch import RequestOutcome

@@ -24,7 +24,7 @@ from mobility_pipeline.resources.clients import make_limits, newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import Ledger
-from mobility_pipeline.vendor.submission import Preview, preview_jobs
+from mobility_pipeline.vendor.preview import Preview, preview_jobs
 
 _RECOVER_AFTER_H, _RECHECK_AFTER_H = 4, 8
 """Hours after SYNC_TIME: the daily load waits up to 200 minutes for its vendor jobs."""

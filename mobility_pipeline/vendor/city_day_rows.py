@@ -14,6 +14,19 @@ from mobility_pipeline.vendor.tables import city_days, vendor_jobs
 _DAYS = city_days.c
 _REQUESTED = CityDayState.REQUESTED
 _PRESENT = (CityDayState.DELIVERED, CityDayState.EMPTY)
+_STATES = {state.value: state for state in CityDayState}
+"""Looked up for hundreds of thousands of rows, where `CityDayState(text)` is slow."""
+_RECORDED = (
+    _DAYS.city,
+    _DAYS.date,
+    _DAYS.state,
+    _DAYS.reason,
+    _DAYS.job_ref,
+    _DAYS.updated_at,
+    _DAYS.attempts,
+    _DAYS.previous_state,
+)
+"""What a `CityDayRecord` is made of, in the order of its fields."""
 
 
 def select_city_days(
@@ -24,13 +37,19 @@ def select_city_days(
     cities: Collection[str] | None,
 ) -> dict[CityDay, CityDayRecord]:
     """Return what is known of a feed's city-days from `start` to `end`, inclusive."""
-    found = sa.select(city_days).where(
+    found = sa.select(*_RECORDED).where(
         _DAYS.feed == feed, _DAYS.date.between(start, end)
     )
     if cities is not None:
         found = found.where(_DAYS.city.in_(sorted(cities)))
-    records = (_record_of(row) for row in connection.execute(found).mappings())
-    return {record.city_day: record for record in records}
+    return {
+        (day := CityDay(city, day_date)): CityDayRecord(
+            day, _STATES[state], reason, ref, updated_at, attempts, _STATES.get(before)
+        )
+        for city, day_date, state, reason, ref, updated_at, attempts, before in (
+            connection.execute(found)
+        )
+    }
 
 
 def select_coverage(
@@ -290,16 +309,3 @@ def _forget_previous(now: datetime) -> dict[str, Any]:
 
 def _parameters(days: Collection[CityDay]) -> list[dict[str, Any]]:
     return [{"day_city": day.city, "day_date": day.date} for day in sorted(days)]
-
-
-def _record_of(row: sa.RowMapping) -> CityDayRecord:
-    previous = row["previous_state"]
-    return CityDayRecord(
-        city_day=CityDay(row["city"], row["date"]),
-        state=CityDayState(row["state"]),
-        reason=row["reason"],
-        job_ref=row["job_ref"],
-        updated_at=row["updated_at"],
-        attempts=row["attempts"],
-        previous_state=CityDayState(previous) if previous else None,
-    )

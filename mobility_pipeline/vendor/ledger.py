@@ -113,16 +113,6 @@ class Ledger:
         with self._database.read() as connection:
             return frozenset(str(job_id) for job_id in connection.scalars(found))
 
-    def jobs_submitted_between(self, start: datetime, end: datetime) -> int:
-        """Count the jobs bought from `start` until before `end`."""
-        bought = sa.select(sa.func.count()).where(
-            _JOBS.job_id.is_not(None),
-            _JOBS.submitted_at >= start,
-            _JOBS.submitted_at < end,
-        )
-        with self._database.read() as connection:
-            return connection.execute(bought).scalar_one()
-
     def bought_jobs(self, start: datetime, end: datetime) -> list[VendorJob]:
         """Return the jobs bought from `start` until before `end`, by `ref`."""
         with self._database.read() as connection:

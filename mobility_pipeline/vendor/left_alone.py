@@ -1,27 +1,25 @@
-"""What a recovery does not ask for, by its rules or by a limit of jobs; from the ledger."""
+"""What a recovery does not ask for, by its rules or by a limit of jobs."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.vendor.known import Known
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import CityDayState
 from mobility_pipeline.vendor.recovery import Reason, choose_city_days
 
 
 def find_left_alone(
-    ledger: Ledger,
-    feed: Feed,
+    known: Known,
     cities: Mapping[str, City],
     wanted: Collection[CityDay],
     now: datetime,
 ) -> dict[CityDay, Reason]:
     """Return the missing city-days that recovery does not ask for, nor waits for."""
-    live = {
-        job.ref: job for job in ledger.live_jobs(feed.name) if job.state.may_deliver
-    }
-    records = ledger.records_of(feed.name, wanted)
+    live = {job.ref: job for job in known.live_jobs if job.state.may_deliver}
+    records = known.records
     recovery = choose_city_days(wanted, records, live.keys(), now)
     left_alone = recovery.left_alone
     for city_day, (state, _) in recovery.on_their_way.items():
@@ -45,10 +43,14 @@ def count_jobs_left(
 
 
 def explain_left_over(
-    ledger: Ledger, feed: Feed, days: Collection[CityDay], max_jobs: int | None
+    known: Known, days: Collection[CityDay], max_jobs: int | None
 ) -> dict[CityDay, Reason]:
     """Say of city-days left over by a limit of jobs where they stand, and why."""
-    records = ledger.records_of(feed.name, days)
     detail = f"left over: at most {max_jobs} vendor jobs were to be bought"
-    states = {day: records[day].state for day in days if day in records}
-    return {day: (states.get(day, CityDayState.NOT_REQUESTED), detail) for day in days}
+    records = known.records
+    return {
+        day: (records[day].settled_state, detail)
+        if day in records
+        else (CityDayState.NOT_REQUESTED, detail)
+        for day in days
+    }

@@ -127,6 +127,13 @@ class CityDayRecord:
         )
 
     @property
+    def settled_state(self) -> CityDayState:
+        """Its state; while requested, that which it falls back to without a delivery."""
+        if self.state is CityDayState.REQUESTED:
+            return self.previous_state or CityDayState.NOT_REQUESTED
+        return self.state
+
+    @property
     def last_outcome(self) -> CityDayState:
         """How it ended when it was last asked for: its state, or why a refresh failed."""
         if self.reason.startswith(KEPT):

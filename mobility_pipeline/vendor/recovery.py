@@ -109,9 +109,8 @@ def cover(job: PlannedJob, wanted: Iterable[CityDay]) -> frozenset[CityDay]:
 
 
 def _sort_missing(recovery: Recovery, record: CityDayRecord, now: datetime) -> None:
-    city_day, state = record.city_day, record.state
-    if state is CityDayState.REQUESTED:  # its job is gone: it stands as before
-        state = record.previous_state or CityDayState.NOT_REQUESTED
+    # Where it is requested its job is gone: it stands as before.
+    city_day, state = record.city_day, record.settled_state
     if state is CityDayState.ERASED:
         recovery.erased[city_day] = (state, record.reason)
     elif state is CityDayState.NOT_DELIVERED:

@@ -67,7 +67,7 @@ def judge_city_days(
                 standing.waiting.setdefault(ref, set()).add(city_day)
                 continue
             standing.outdated.setdefault(ref, set()).add(city_day)
-            state = record.previous_state or CityDayState.NOT_REQUESTED
+            state = record.settled_state
         is_answered = (
             record is not None
             and asked_since is not None

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mobility_pipeline.cities.city import City, CityDay
-from mobility_pipeline.errors import UnknownCityError
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.client import VerasetClient
+from mobility_pipeline.vendor.known import Known, read_known
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.left_alone import (
     count_jobs_left,
@@ -15,12 +15,12 @@ from mobility_pipeline.vendor.left_alone import (
     find_left_alone,
 )
 from mobility_pipeline.vendor.planner import Limits, PlannedJob, plan_jobs
-from mobility_pipeline.vendor.quota import month_of
+from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import VendorJob
 from mobility_pipeline.vendor.recovery import Reason, cover, keep_largest
 from mobility_pipeline.vendor.request import JobRequest
 from mobility_pipeline.vendor.sending import Sender
-from mobility_pipeline.vendor.standing import Standing, judge_city_days
+from mobility_pipeline.vendor.standing import Standing
 from mobility_pipeline.vendor.submit_round import Progress, submit_all
 
 
@@ -86,13 +86,14 @@ def request_city_days(
     sender = Sender(ledger, client, now, sleep)
     with ledger.submission_lock():
         sender.resolve_interrupted()
-        # Chosen under the lock: what others ask for meanwhile is on its way by now.
+        # Read under the lock: what others ask for meanwhile is on its way by now.
+        known = read_known(ledger, feed, wanted)
         left_alone: dict[CityDay, Reason] = {}
         if recover:
-            left_alone = find_left_alone(ledger, feed, cities, wanted, now())
+            left_alone = find_left_alone(known, cities, wanted, now())
         standing = _settle_standing(
             ledger,
-            feed,
+            known,
             cities,
             set(wanted) - left_alone.keys(),
             now,
@@ -104,10 +105,10 @@ def request_city_days(
             standing.to_ask,
             count_jobs_left(ledger, feed, max_jobs, asked_since),
         )
-        left_alone |= explain_left_over(ledger, feed, left_over, max_jobs)
+        left_alone |= explain_left_over(known, left_over, max_jobs)
         progress = Progress(
             queue=_requests(feed, cities, planned, standing.to_ask, limits),
-            quota_left=quota_left(ledger, monthly_jobs, now()),
+            quota_left=read_month(ledger, monthly_jobs, now()).jobs_left,
         )
         submit_all(sender, progress)
     waited_for = standing.waiting.keys() | standing.joining.keys()
@@ -121,76 +122,9 @@ def request_city_days(
     )
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What `request_city_days` would buy now."""
-
-    wanted: frozenset[CityDay]
-    """City-days neither held nor on their way, which the jobs cover."""
-    jobs: tuple[PlannedJob, ...]
-    on_their_way: frozenset[CityDay]
-    """City-days that need no job of their own: an open one delivers them."""
-    left_alone: Mapping[CityDay, Reason]
-    """As `Submitted` says."""
-
-
-def preview_jobs(
-    ledger: Ledger,
-    feed: Feed,
-    cities: Mapping[str, City],
-    wanted: Collection[CityDay],
-    limits: Limits,
-    *,
-    refresh: bool = False,
-    recover_at: datetime | None = None,
-    max_jobs: int | None = None,
-) -> Preview:
-    """Plan the jobs that `request_city_days` would buy now; send and change nothing.
-
-    Args:
-        ledger: what is known.
-        feed: the product.
-        cities: by key; at least those of `wanted`.
-        wanted: city-days.
-        limits: of one job.
-        refresh: plan also for what is in the lake.
-        recover_at: the present instant, where a recovery is to be planned.
-        max_jobs: plan no more jobs; null = as many as it takes.
-
-    Raises:
-        UnknownCityError: a wanted city is not among `cities`.
-    """
-    left_alone: dict[CityDay, Reason] = {}
-    if recover_at is not None:
-        left_alone = find_left_alone(ledger, feed, cities, wanted, recover_at)
-    chosen = set(wanted) - left_alone.keys()
-    standing = _judge(ledger, feed, cities, chosen, refresh=refresh)
-    planned = plan_jobs(standing.to_ask, limits)
-    jobs, left_over = keep_largest(planned, standing.to_ask, max_jobs)
-    left_alone |= explain_left_over(ledger, feed, left_over, max_jobs)
-    by_job = (*standing.waiting.values(), *standing.joining.values())
-    return Preview(
-        wanted=frozenset(standing.to_ask - left_over),
-        jobs=tuple(jobs),
-        on_their_way=frozenset(day for days in by_job for day in days),
-        left_alone=left_alone,
-    )
-
-
-def quota_left(ledger: Ledger, monthly_jobs: int | None, now: datetime) -> int | None:
-    """Count the jobs that may still be bought this calendar month (UTC).
-
-    Returns:
-        Never below 0; null when there is no quota.
-    """
-    if monthly_jobs is None:
-        return None
-    return max(monthly_jobs - ledger.jobs_submitted_between(*month_of(now)), 0)
-
-
 def _settle_standing(
     ledger: Ledger,
-    feed: Feed,
+    known: Known,
     cities: Mapping[str, City],
     wanted: Collection[CityDay],
     now: Callable[[], datetime],
@@ -200,9 +134,7 @@ def _settle_standing(
 ) -> Standing:
     """Release and attach what needs no buying; return what each city-day needs then."""
     while True:
-        standing = _judge(
-            ledger, feed, cities, wanted, refresh=refresh, asked_since=asked_since
-        )
+        standing = known.judge(cities, wanted, refresh=refresh, asked_since=asked_since)
         for ref, days in standing.outdated.items():
             ledger.release(ref, days, "asked for in vain before", now())
         attached = [
@@ -211,37 +143,7 @@ def _settle_standing(
         if all(attached):
             return standing
         # A job ended since it was judged, and is not open in the next round.
-
-
-def _judge(
-    ledger: Ledger,
-    feed: Feed,
-    cities: Mapping[str, City],
-    wanted: Collection[CityDay],
-    *,
-    refresh: bool,
-    asked_since: datetime | None = None,
-) -> Standing:
-    keys = {city_day.city for city_day in wanted}
-    unknown = sorted(keys - cities.keys())
-    if unknown:
-        raise UnknownCityError(
-            f"no such city: {', '.join(unknown)}; `mobility cities list` shows them"
-        )
-    if not wanted:
-        return Standing()
-    dates = [city_day.date for city_day in wanted]
-    records = ledger.city_days(feed.name, min(dates), max(dates), keys)
-    area_ids = {key: cities[key].area_id for key in keys}
-    live_jobs = ledger.live_jobs(feed.name)
-    return judge_city_days(
-        wanted,
-        records,
-        live_jobs,
-        area_ids,
-        refresh=refresh,
-        asked_since=asked_since,
-    )
+        known = read_known(ledger, known.feed, wanted)
 
 
 def _requests(

@@ -69,7 +69,9 @@ class Pair:
     s3: Any
     """A client of ours."""
 
-    def ask(self, method: str, path: str, **headers: str | None) -> list[requests.Response]:
+    def ask(
+        self, method: str, path: str, **headers: str | None
+    ) -> list[requests.Response]:
         """Send both the same, ours first."""
         return [
             requests.request(

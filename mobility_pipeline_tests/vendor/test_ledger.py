@@ -83,8 +83,8 @@ def test_submitted_job_is_known_and_counted(ledger: Ledger) -> None:
     job = buy(ledger)
     assert (job.state, job.job_id) == (JobState.SCHEDULED, "j1")
     assert ledger.known_job_ids() == {"j1"}
-    assert ledger.jobs_submitted_between(NOW, NOW + timedelta(seconds=1)) == 1
-    assert ledger.jobs_submitted_between(NOW - timedelta(days=1), NOW) == 0
+    assert len(ledger.bought_jobs(NOW, NOW + timedelta(seconds=1))) == 1
+    assert ledger.bought_jobs(NOW - timedelta(days=1), NOW) == []
     records = ledger.city_days(FULL.name, FIRST, LAST)
     assert {record.attempts for record in records.values()} == {1}
 

@@ -11,10 +11,10 @@ from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import Limits
+from mobility_pipeline.vendor.preview import preview_jobs
 from mobility_pipeline.vendor.records import CityDayState, JobState
 from mobility_pipeline.vendor.submission import (
     Submitted,
-    preview_jobs,
     request_city_days,
 )
 from mobility_pipeline_tests.vendor.fake_vendor import FakeVendor, Fault

@@ -17,14 +17,11 @@ from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.database import open_database
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import Limits
+from mobility_pipeline.vendor.preview import preview_jobs
+from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import CityDayState, JobState
 from mobility_pipeline.vendor.request import JobRequest
-from mobility_pipeline.vendor.submission import (
-    Submitted,
-    preview_jobs,
-    quota_left,
-    request_city_days,
-)
+from mobility_pipeline.vendor.submission import Submitted, request_city_days
 from mobility_pipeline_tests.vendor.fake_vendor import (
     FakeVendor,
     Fault,
@@ -470,8 +467,8 @@ def test_our_quota_defers_what_is_over(
     asked = ask(first | second | third, monthly_jobs=2)
     assert asked.deferred == third
     assert len(vendor.submits) == 2
-    assert quota_left(ledger, 2, clock.now()) == 0
-    assert quota_left(ledger, None, clock.now()) is None
+    assert read_month(ledger, 2, clock.now()).jobs_left == 0
+    assert read_month(ledger, None, clock.now()).jobs_left is None
     records = ledger.city_days(FULL.name, FIRST, FIRST + timedelta(days=90))
     assert records[next(iter(third))].state is CityDayState.DEFERRED_QUOTA
 
@@ -480,9 +477,9 @@ def test_quota_begins_anew_each_month(ledger: Ledger, ask: Ask, clock: Clock) ->
     """Jobs count in the calendar month, UTC, in which they were bought."""
     clock.time = datetime(2024, 12, 31, 23, 59, tzinfo=UTC)
     ask(WANTED)
-    assert quota_left(ledger, 5, clock.now()) == 4
-    assert quota_left(ledger, 5, datetime(2025, 1, 1, tzinfo=UTC)) == 5
-    assert quota_left(ledger, 5, datetime(2024, 12, 1, tzinfo=UTC)) == 4
+    assert read_month(ledger, 5, clock.now()).jobs_left == 4
+    assert read_month(ledger, 5, datetime(2025, 1, 1, tzinfo=UTC)).jobs_left == 5
+    assert read_month(ledger, 5, datetime(2024, 12, 1, tzinfo=UTC)).jobs_left == 4
 
 
 def test_deferred_refresh_keeps_what_is_in_the_lake(
