@@ -1,6 +1,6 @@
 """SQL on the ledger's city-days, each function inside the caller's transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -27,6 +27,10 @@ _RECORDED = (
     _DAYS.previous_state,
 )
 """What a `CityDayRecord` is made of, in the order of its fields."""
+_IS_HELD = sa.or_(
+    _DAYS.state.in_(_PRESENT), sa.func.coalesce(_DAYS.previous_state, "").in_(_PRESENT)
+)
+"""As `CityDayRecord.is_in_lake` says."""
 
 
 def select_city_days(
@@ -42,14 +46,20 @@ def select_city_days(
     )
     if cities is not None:
         found = found.where(_DAYS.city.in_(sorted(cities)))
-    return {
-        (day := CityDay(city, day_date)): CityDayRecord(
-            day, _STATES[state], reason, ref, updated_at, attempts, _STATES.get(before)
-        )
-        for city, day_date, state, reason, ref, updated_at, attempts, before in (
-            connection.execute(found)
-        )
-    }
+    return _make_records(connection.execute(found))
+
+
+def select_missing(
+    connection: sa.Connection, feed: str, wanted: Collection[CityDay]
+) -> dict[CityDay, CityDayRecord | None]:
+    """Return the wanted city-days that the lake lacks; null = never asked for."""
+    start, end = min(day.date for day in wanted), max(day.date for day in wanted)
+    in_range = (_DAYS.feed == feed, _DAYS.date.between(start, end))
+    held = sa.select(_DAYS.city, _DAYS.date).where(*in_range, _IS_HELD)
+    found = set(map(CityDay._make, connection.execute(held)))
+    lacking = sa.select(*_RECORDED).where(*in_range, ~_IS_HELD)
+    records = _make_records(connection.execute(lacking))
+    return {day: records.get(day) for day in wanted if day not in found}
 
 
 def select_coverage(
@@ -309,3 +319,12 @@ def _forget_previous(now: datetime) -> dict[str, Any]:
 
 def _parameters(days: Collection[CityDay]) -> list[dict[str, Any]]:
     return [{"day_city": day.city, "day_date": day.date} for day in sorted(days)]
+
+
+def _make_records(rows: Iterable[sa.Row[Any]]) -> dict[CityDay, CityDayRecord]:
+    return {
+        (day := CityDay(city, day_date)): CityDayRecord(
+            day, _STATES[state], reason, ref, updated_at, attempts, _STATES.get(before)
+        )
+        for city, day_date, state, reason, ref, updated_at, attempts, before in rows
+    }

@@ -51,6 +51,15 @@ class Known:
         )
 
 
+def read_missing(
+    ledger: Ledger, feed: Feed, wanted: Collection[CityDay]
+) -> tuple[set[CityDay], Known]:
+    """Return the wanted city-days that the lake lacks, and what is known of them."""
+    missing = ledger.missing(feed.name, wanted)
+    records = {day: record for day, record in missing.items() if record is not None}
+    return set(missing), Known(feed, records, ledger.live_jobs(feed.name))
+
+
 def read_known(ledger: Ledger, feed: Feed, wanted: Collection[CityDay]) -> Known:
     """Read what the ledger knows: hundreds of thousands of city-days take seconds."""
     return Known(

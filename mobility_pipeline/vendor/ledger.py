@@ -162,6 +162,18 @@ class Ledger:
         records = self.city_days(feed, min(dates), max(dates), keys)
         return {day: record for day, record in records.items() if day in wanted}
 
+    def missing(
+        self, feed: str, wanted: Collection[CityDay]
+    ) -> dict[CityDay, CityDayRecord | None]:
+        """Return the wanted city-days that the lake lacks; null = never asked for.
+
+        Much faster than `records_of` where most are there.
+        """
+        if not wanted:
+            return {}
+        with self._database.read() as connection:
+            return city_day_rows.select_missing(connection, feed, wanted)
+
     def pending(self, ref: int) -> frozenset[CityDay]:
         """Return the city-days that still wait for a job."""
         with self._database.read() as connection:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.schemas.feeds import Feed
-from mobility_pipeline.vendor.known import read_known
+from mobility_pipeline.vendor.known import read_known, read_missing
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.left_alone import explain_left_over, find_left_alone
 from mobility_pipeline.vendor.planner import Limits, PlannedJob, plan_jobs
@@ -52,11 +52,13 @@ def preview_jobs(
     Raises:
         UnknownCityError: a wanted city is not among `cities`.
     """
-    known = read_known(ledger, feed, wanted)
     left_alone: dict[CityDay, Reason] = {}
-    if recover_at is not None:
-        left_alone = find_left_alone(known, cities, wanted, recover_at)
-    chosen = set(wanted) - left_alone.keys()
+    if recover_at is None:
+        chosen, known = {*wanted}, read_known(ledger, feed, wanted)
+    else:
+        chosen, known = read_missing(ledger, feed, wanted)
+        left_alone = find_left_alone(known, cities, chosen, recover_at)
+        chosen -= left_alone.keys()
     standing = known.judge(cities, chosen, refresh=refresh)
     planned = plan_jobs(standing.to_ask, limits)
     jobs, left_over = keep_largest(planned, standing.to_ask, max_jobs)
