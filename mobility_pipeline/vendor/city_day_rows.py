@@ -92,8 +92,9 @@ def request_rows(
     feed: str,
     wanted: Collection[CityDay],
     ref: int,
-    attempts: int,
     now: datetime,
+    *,
+    by_recovery: bool,
 ) -> int:
     """Mark city-days as waiting for a job, remembering what they were.
 
@@ -109,7 +110,8 @@ def request_rows(
         state=_REQUESTED,
         reason="",
         job_ref=ref,
-        attempts=attempts,
+        attempts=0,
+        asked_by_recovery=by_recovery,
         updated_at=now,
     )
     upsert = insert.on_conflict_do_update(
@@ -118,7 +120,7 @@ def request_rows(
             "state": _REQUESTED,
             "reason": "",
             "job_ref": ref,
-            "attempts": _DAYS.attempts + attempts,
+            "asked_by_recovery": by_recovery,
             "updated_at": now,
             "previous_state": _DAYS.state,
             "previous_reason": _DAYS.reason,
@@ -128,15 +130,6 @@ def request_rows(
     )
     connection.execute(upsert, _parameters(wanted))
     return len(select_pending(connection, ref) & set(wanted))
-
-
-def count_attempt(connection: sa.Connection, ref: int) -> None:
-    """Count one bought vendor job for every city-day that waits for it."""
-    connection.execute(
-        sa.update(city_days)
-        .where(_DAYS.job_ref == ref, _DAYS.state == _REQUESTED)
-        .values(attempts=_DAYS.attempts + 1)
-    )
 
 
 def settle_rows(
@@ -163,11 +156,7 @@ def settle_rows(
     was_present = _is_any(_DAYS.previous_state, *_PRESENT)
     state = sa.bindparam("end_state", type_=sa.Text)
     reason = sa.bindparam("end_reason", type_=sa.Text)
-    # A job that was bought counted as an attempt then; a refused one counts by its end.
-    refused = sa.case(
-        (state == CityDayState.JOB_FAILED, _unsent(connection, ref)), else_=0
-    )
-    end = {"state": state, "reason": reason, "attempts": _DAYS.attempts + refused}
+    end = {"state": state, "reason": reason, "attempts": _count_attempts(state)}
     kept = {
         "state": _DAYS.previous_state,
         "reason": sa.literal(KEPT) + state + " " + reason,
@@ -181,10 +170,12 @@ def settle_rows(
     return frozenset(own & results.keys())
 
 
-def _unsent(connection: sa.Connection, ref: int) -> int:
-    """Return 1 where the vendor gave a job no id, else 0."""
-    found = sa.select(vendor_jobs.c.job_id).where(vendor_jobs.c.ref == ref)
-    return int(connection.execute(found).scalar_one() is None)
+def _count_attempts(state: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Count one that ends in `state`; the same end recorded twice counts once."""
+    is_waiting = _DAYS.state == _REQUESTED
+    before = sa.case((is_waiting, _DAYS.previous_state), else_=_DAYS.state)
+    counts = sa.case((sa.and_(is_waiting, _DAYS.asked_by_recovery), 1), else_=0)
+    return sa.case((before == state, _DAYS.attempts + counts), else_=1)
 
 
 def restore_rows(

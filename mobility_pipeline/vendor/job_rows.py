@@ -76,18 +76,15 @@ def update_job(
 
 def record_bought(
     connection: sa.Connection, ref: int, job_id: str, now: datetime
-) -> bool:
+) -> None:
     """Store the id of a bought job, whatever became of the job meanwhile.
-
-    Returns:
-        False where another process stored it before.
 
     Raises:
         LedgerError: the id is another job's, or the job has another id.
     """
     job = locked_job(connection, ref)
     if job.job_id == job_id:  # another process found it at the vendor
-        return False
+        return
     if job.job_id is not None or select_jobs(connection, _JOBS.job_id == job_id):
         raise LedgerError(
             f"the vendor gave the id {job_id} to the job with ref {ref}, but the ledger "
@@ -112,7 +109,6 @@ def record_bought(
         error=None,
         finished_at=None,
     )
-    return True
 
 
 def locked_job(connection: sa.Connection, ref: int) -> VendorJob:

@@ -182,7 +182,12 @@ class Ledger:
     # Asking
 
     def add_planned(
-        self, request: JobRequest, wanted: Collection[CityDay], now: datetime
+        self,
+        request: JobRequest,
+        wanted: Collection[CityDay],
+        now: datetime,
+        *,
+        by_recovery: bool = False,
     ) -> VendorJob:
         """Record a job to be sent; its wanted city-days are `requested` from now on.
 
@@ -192,7 +197,9 @@ class Ledger:
         feed = request.feed.name
         with self._database.write() as connection:
             ref = job_rows.insert_job(connection, request, now)
-            marked = city_day_rows.request_rows(connection, feed, wanted, ref, 0, now)
+            marked = city_day_rows.request_rows(
+                connection, feed, wanted, ref, now, by_recovery=by_recovery
+            )
             if marked != len(set(wanted)):
                 raise LedgerError(
                     f"{feed}: another process asked for, or erased, some of "
@@ -200,7 +207,14 @@ class Ledger:
                 )
             return job_rows.one_job(connection, ref)
 
-    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> bool:
+    def attach(
+        self,
+        ref: int,
+        wanted: Collection[CityDay],
+        now: datetime,
+        *,
+        by_recovery: bool = False,
+    ) -> bool:
         """Let more city-days wait for a job that is already bought and covers them.
 
         Returns:
@@ -210,7 +224,9 @@ class Ledger:
             job = job_rows.locked_job(connection, ref)
             if not job.state.may_deliver:
                 return False
-            city_day_rows.request_rows(connection, job.feed, wanted, ref, 1, now)
+            city_day_rows.request_rows(
+                connection, job.feed, wanted, ref, now, by_recovery=by_recovery
+            )
             return True
 
     def mark_submitting(self, ref: int, now: datetime) -> None:
@@ -242,9 +258,7 @@ class Ledger:
             LedgerError: the vendor repeats an id.
         """
         with self._database.write() as connection:
-            is_new = job_rows.record_bought(connection, ref, job_id, now)
-            if is_new:
-                city_day_rows.count_attempt(connection, ref)
+            job_rows.record_bought(connection, ref, job_id, now)
 
     def withdraw(self, ref: int, reason: str, now: datetime) -> None:
         """Give up a job of which nothing was bought; its city-days are what they were.

@@ -114,7 +114,8 @@ class CityDayRecord:
     """The job it waits for, came from, or was last asked with."""
     updated_at: datetime
     attempts: int
-    """Vendor jobs bought for it so far, and those that the vendor refused."""
+    """How often it ended in its present state: 1 when it first did, and 1 more for each
+    recovery that ended so again. Explicit requests and the daily load do not count."""
     previous_state: CityDayState | None
     """While requested: its state before. `delivered` or `empty` then means that the
     lake still holds the older delivery."""

@@ -99,6 +99,7 @@ def request_city_days(
             now,
             refresh=refresh,
             asked_since=asked_since,
+            by_recovery=recover,
         )
         planned, left_over = keep_largest(
             plan_jobs(standing.to_ask, limits),
@@ -109,6 +110,7 @@ def request_city_days(
         progress = Progress(
             queue=_requests(feed, cities, planned, standing.to_ask, limits),
             quota_left=read_month(ledger, monthly_jobs, now()).jobs_left,
+            by_recovery=recover,
         )
         submit_all(sender, progress)
     waited_for = standing.waiting.keys() | standing.joining.keys()
@@ -131,6 +133,7 @@ def _settle_standing(
     *,
     refresh: bool,
     asked_since: datetime | None,
+    by_recovery: bool,
 ) -> Standing:
     """Release and attach what needs no buying; return what each city-day needs then."""
     while True:
@@ -138,7 +141,8 @@ def _settle_standing(
         for ref, days in standing.outdated.items():
             ledger.release(ref, days, "asked for in vain before", now())
         attached = [
-            ledger.attach(ref, days, now()) for ref, days in standing.joining.items()
+            ledger.attach(ref, days, now(), by_recovery=by_recovery)
+            for ref, days in standing.joining.items()
         ]
         if all(attached):
             return standing

@@ -21,6 +21,7 @@ class Progress:
     queue: list[tuple[JobRequest, frozenset[CityDay]]]
     """Still to be sent, the next one last."""
     quota_left: int | None
+    by_recovery: bool = False
     quota_reason: str = ""
     """Why nothing more may be bought; empty while something may."""
     bought: list[VendorJob] = field(default_factory=list[VendorJob])
@@ -50,7 +51,9 @@ def _submit_next(sender: Sender, progress: Progress) -> None:
         sender.ledger.defer(request.feed.name, days, reason, sender.now())
         progress.deferred |= days
         return
-    job = sender.ledger.add_planned(request, days, sender.now())
+    job = sender.ledger.add_planned(
+        request, days, sender.now(), by_recovery=progress.by_recovery
+    )
     try:
         progress.bought.append(sender.send(job))
     except VendorPermanentError as error:

@@ -91,6 +91,10 @@ city_days = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("job_ref", sa.Integer, sa.ForeignKey("vendor_jobs.ref"), index=True),
     sa.Column("attempts", sa.Integer, nullable=False),
+    # Of the job in `job_ref`: only recovery's own attempts bring giving up nearer.
+    sa.Column(
+        "asked_by_recovery", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     # What to go back to when nothing was bought, or a newer delivery failed.
     sa.Column("previous_state", sa.Text),

@@ -94,6 +94,53 @@ def test_explicit_request_ignores_what_recovery_waits_for(
     assert len(vendor.submits) == 2
 
 
+def test_explicit_requests_bring_giving_up_no_nearer(
+    vendor: FakeVendor, ledger: Ledger, recover: Recover, clock: Clock
+) -> None:
+    """After a week of daily loads in vain, recovery asks after 1, 3, 7 and 14 days."""
+    for _ in range(7):
+        end(ledger, recover(ONE, is_explicit=True), clock, State.NOT_DELIVERED)
+        clock.time += timedelta(days=1)
+    start, bought = clock.time, len(vendor.submits)
+    for _ in range(60):
+        end(ledger, recover(ONE), clock, State.NOT_DELIVERED)
+        if len(vendor.submits) > bought:
+            clock.slept_s.append((clock.time - start).days)
+            bought = len(vendor.submits)
+        clock.time += timedelta(days=1)
+    assert clock.slept_s == [0, 3, 10, 24]
+    assert recover(ONE).left_alone.keys() == ONE
+
+
+def test_attempts_count_for_each_reason_of_its_own(
+    vendor: FakeVendor, ledger: Ledger, recover: Recover, clock: Clock
+) -> None:
+    """Not delivered twice, a job that fails is asked once more, and 1 day is waited then."""
+    waits = (State.NOT_DELIVERED, 1), (State.NOT_DELIVERED, 3), (State.JOB_FAILED, 0)
+    for number, (state, days) in enumerate((*waits, (State.NOT_DELIVERED, 1))):
+        end(ledger, recover(ONE), clock, state)
+        assert len(vendor.submits) == number + 1
+        if days:
+            clock.time += timedelta(days=days, seconds=-1)
+            assert recover(ONE).jobs == ()
+            clock.time += timedelta(seconds=1)
+    (record,) = ledger.records_of(FULL.name, ONE).values()
+    assert (record.state, record.attempts) == (State.NOT_DELIVERED, 1)
+
+
+def test_job_of_a_recovery_counts_no_attempt_for_days_that_join_it(
+    ledger: Ledger, recover: Recover, clock: Clock
+) -> None:
+    """A person's request that waits for recovery's job is still a person's."""
+    mine, theirs = days_of("c0", 0, 2), days_of("c0", 1)
+    end(ledger, recover(theirs, is_explicit=True), clock, State.NOT_DELIVERED)
+    recover(mine)
+    recover(theirs, is_explicit=True)
+    end(ledger, recover(mine | theirs), clock, State.NOT_DELIVERED)
+    (record,) = ledger.records_of(FULL.name, theirs).values()
+    assert record.attempts == 1
+
+
 def test_day_of_a_failed_job_is_asked_once_more(
     vendor: FakeVendor, ledger: Ledger, recover: Recover, clock: Clock
 ) -> None:

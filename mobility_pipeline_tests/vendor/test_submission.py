@@ -235,11 +235,18 @@ def test_city_day_that_waits_for_a_dead_job_is_bought(
 class FailingLedger(Ledger):
     """A ledger in which another process closes a job just before it is joined."""
 
-    def attach(self, ref: int, wanted: Collection[CityDay], now: datetime) -> bool:
+    def attach(
+        self,
+        ref: int,
+        wanted: Collection[CityDay],
+        now: datetime,
+        *,
+        by_recovery: bool = False,
+    ) -> bool:
         """Find the job closed."""
         state = CityDayState.JOB_FAILED
         self.close_job(ref, JobState.FAILED, state, "out of luck", now)
-        return super().attach(ref, wanted, now)
+        return super().attach(ref, wanted, now, by_recovery=by_recovery)
 
 
 def test_city_day_of_a_job_that_ends_in_the_same_moment_is_bought(
