@@ -6,6 +6,7 @@ Objects live in memory and end with the process.
 """
 
 import argparse
+from collections.abc import Callable
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -36,13 +37,16 @@ class _Handler(MotoRequestHandler):
             super().run_wsgi()  # closes, as nobody may have read the whole body
             return
         started: list[tuple[str, list[tuple[str, str]]]] = []
+        chunks: list[bytes] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], *_: object
-        ) -> None:
+        ) -> Callable[[bytes], object]:
             started.append((status, headers))
+            return chunks.append
 
-        body = b"".join(self.server.app(self.make_environ(), start_response))
+        chunks.extend(self.server.app(self.make_environ(), start_response))
+        body = b"".join(chunks)
         status, headers = started[-1]
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)

@@ -1,90 +1,20 @@
-"""SQL on the ledger's city-days, each function inside the caller's transaction."""
+"""SQL that changes the ledger's city-days, inside the caller's transaction."""
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.vendor.records import KEPT, CityDayRecord, CityDayState
+from mobility_pipeline.vendor.city_day_reads import is_any, select_pending
+from mobility_pipeline.vendor.records import KEPT, CityDayState
 from mobility_pipeline.vendor.tables import city_days, vendor_jobs
 
 _DAYS = city_days.c
 _REQUESTED = CityDayState.REQUESTED
 _PRESENT = (CityDayState.DELIVERED, CityDayState.EMPTY)
-_STATES = {state.value: state for state in CityDayState}
-"""Looked up for hundreds of thousands of rows, where `CityDayState(text)` is slow."""
-_RECORDED = (
-    _DAYS.city,
-    _DAYS.date,
-    _DAYS.state,
-    _DAYS.reason,
-    _DAYS.job_ref,
-    _DAYS.updated_at,
-    _DAYS.attempts,
-    _DAYS.previous_state,
-)
-"""What a `CityDayRecord` is made of, in the order of its fields."""
-_IS_HELD = sa.or_(
-    _DAYS.state.in_(_PRESENT), sa.func.coalesce(_DAYS.previous_state, "").in_(_PRESENT)
-)
-"""As `CityDayRecord.is_in_lake` says."""
-
-
-def select_city_days(
-    connection: sa.Connection,
-    feed: str,
-    start: date,
-    end: date,
-    cities: Collection[str] | None,
-) -> dict[CityDay, CityDayRecord]:
-    """Return what is known of a feed's city-days from `start` to `end`, inclusive."""
-    found = sa.select(*_RECORDED).where(
-        _DAYS.feed == feed, _DAYS.date.between(start, end)
-    )
-    if cities is not None:
-        found = found.where(_DAYS.city.in_(sorted(cities)))
-    return _make_records(connection.execute(found))
-
-
-def select_missing(
-    connection: sa.Connection, feed: str, wanted: Collection[CityDay]
-) -> dict[CityDay, CityDayRecord | None]:
-    """Return the wanted city-days that the lake lacks; null = never asked for."""
-    start, end = min(day.date for day in wanted), max(day.date for day in wanted)
-    in_range = (_DAYS.feed == feed, _DAYS.date.between(start, end))
-    held = sa.select(_DAYS.city, _DAYS.date).where(*in_range, _IS_HELD)
-    found = set(map(CityDay._make, connection.execute(held)))
-    lacking = sa.select(*_RECORDED).where(*in_range, ~_IS_HELD)
-    records = _make_records(connection.execute(lacking))
-    return {day: records.get(day) for day in wanted if day not in found}
-
-
-def select_coverage(
-    connection: sa.Connection, feed: str, start: date, end: date
-) -> dict[CityDay, str]:
-    """Return what the lake holds of city-days, and where that is nothing, why.
-
-    No record is made of each: there may be hundreds of thousands.
-    """
-    held = sa.case(
-        (_is_any(_DAYS.previous_state, *_PRESENT), _DAYS.previous_state),
-        else_=_DAYS.state,
-    )
-    found = sa.select(_DAYS.city, _DAYS.date, held).where(
-        _DAYS.feed == feed, _DAYS.date.between(start, end)
-    )
-    return {CityDay(city, day): state for city, day, state in connection.execute(found)}
-
-
-def select_pending(connection: sa.Connection, ref: int) -> frozenset[CityDay]:
-    """Return the city-days that still wait for a job."""
-    found = sa.select(_DAYS.city, _DAYS.date).where(
-        _DAYS.job_ref == ref, _DAYS.state == _REQUESTED
-    )
-    return frozenset(CityDay(row.city, row.date) for row in connection.execute(found))
 
 
 def request_rows(
@@ -126,7 +56,7 @@ def request_rows(
             "previous_reason": _DAYS.reason,
             "previous_job_ref": _DAYS.job_ref,
         },
-        where=~_is_any(_DAYS.state, _REQUESTED, CityDayState.ERASED),
+        where=~is_any(_DAYS.state, _REQUESTED, CityDayState.ERASED),
     )
     connection.execute(upsert, _parameters(wanted))
     return len(select_pending(connection, ref) & set(wanted))
@@ -153,7 +83,7 @@ def settle_rows(
     }
     present = {day: end for day, end in results.items() if end[0].is_present}
     missing = {day: end for day, end in results.items() if not end[0].is_present}
-    was_present = _is_any(_DAYS.previous_state, *_PRESENT)
+    was_present = is_any(_DAYS.previous_state, *_PRESENT)
     state = sa.bindparam("end_state", type_=sa.Text)
     reason = sa.bindparam("end_reason", type_=sa.Text)
     end = {"state": state, "reason": reason, "attempts": _count_attempts(state)}
@@ -164,7 +94,7 @@ def settle_rows(
     }
     waiting = (*mine, _DAYS.state == _REQUESTED)
     _update_each(connection, ref, missing, (*waiting, was_present), kept, now)
-    lost = (*mine, ~_is_any(_DAYS.state, *_PRESENT))
+    lost = (*mine, ~is_any(_DAYS.state, *_PRESENT))
     _update_each(connection, ref, missing, lost, end, now)
     _update_each(connection, ref, present, mine, end, now)
     return frozenset(own & results.keys())
@@ -240,7 +170,7 @@ def defer_rows(
             "reason": reason,
             "updated_at": now,
         },
-        where=~_is_any(_DAYS.state, *untouched),
+        where=~is_any(_DAYS.state, *untouched),
     )
     if days:
         connection.execute(upsert, _parameters(days))
@@ -284,11 +214,6 @@ def _update_each(
     )
 
 
-def _is_any(column: sa.Column[str], *states: CityDayState) -> sa.ColumnElement[bool]:
-    # Not `in_`, which cannot be sent for many rows at once.
-    return sa.or_(*(column == state for state in states))
-
-
 def _for_each_day(connection: sa.Connection, update: sa.Update, ref: int) -> sa.Update:
     # The whole primary key: by `job_ref` alone each day would search all the job's days.
     feed = sa.select(vendor_jobs.c.feed).where(vendor_jobs.c.ref == ref)
@@ -310,12 +235,3 @@ def _forget_previous(now: datetime) -> dict[str, Any]:
 
 def _parameters(days: Collection[CityDay]) -> list[dict[str, Any]]:
     return [{"day_city": day.city, "day_date": day.date} for day in sorted(days)]
-
-
-def _make_records(rows: Iterable[sa.Row[Any]]) -> dict[CityDay, CityDayRecord]:
-    return {
-        (day := CityDay(city, day_date)): CityDayRecord(
-            day, _STATES[state], reason, ref, updated_at, attempts, _STATES.get(before)
-        )
-        for city, day_date, state, reason, ref, updated_at, attempts, before in rows
-    }

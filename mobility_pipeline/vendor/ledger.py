@@ -12,7 +12,12 @@ import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import LedgerError
-from mobility_pipeline.vendor import city_day_rows, job_rows, reindex_rows
+from mobility_pipeline.vendor import (
+    city_day_reads,
+    city_day_rows,
+    job_rows,
+    reindex_rows,
+)
 from mobility_pipeline.vendor.database import Database, open_database
 from mobility_pipeline.vendor.records import (
     OPEN_JOB_STATES,
@@ -135,7 +140,7 @@ class Ledger:
         Those never asked for may be absent, which means `not_requested`.
         """
         with self._database.read() as connection:
-            return city_day_rows.select_city_days(connection, feed, start, end, cities)
+            return city_day_reads.select_city_days(connection, feed, start, end, cities)
 
     def coverage(self, feed: str, start: date, end: date) -> dict[CityDay, str]:
         """Return what the lake holds of city-days; where that is nothing, why.
@@ -144,7 +149,7 @@ class Ledger:
         be absent, which means `not_requested`.
         """
         with self._database.read() as connection:
-            return city_day_rows.select_coverage(connection, feed, start, end)
+            return city_day_reads.select_coverage(connection, feed, start, end)
 
     def all_city_days(self, feed: str) -> dict[CityDay, CityDayRecord]:
         """Return every city-day of a feed that the ledger knows."""
@@ -172,12 +177,12 @@ class Ledger:
         if not wanted:
             return {}
         with self._database.read() as connection:
-            return city_day_rows.select_missing(connection, feed, wanted)
+            return city_day_reads.select_missing(connection, feed, wanted)
 
     def pending(self, ref: int) -> frozenset[CityDay]:
         """Return the city-days that still wait for a job."""
         with self._database.read() as connection:
-            return city_day_rows.select_pending(connection, ref)
+            return city_day_reads.select_pending(connection, ref)
 
     # Asking
 
@@ -339,7 +344,7 @@ class Ledger:
             )
             if not is_closed:
                 return
-            pending = city_day_rows.select_pending(connection, ref)
+            pending = city_day_reads.select_pending(connection, ref)
             results = dict.fromkeys(pending, (city_day_state, reason))
             city_day_rows.settle_rows(connection, ref, results, now)
 

@@ -6,7 +6,8 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.vendor.city_day_rows import insert_city_days, select_city_days
+from mobility_pipeline.vendor.city_day_reads import select_city_days
+from mobility_pipeline.vendor.city_day_rows import insert_city_days
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
 from mobility_pipeline.vendor.reindex import Changes, reason_found
 from mobility_pipeline.vendor.tables import city_days, vendor_jobs
