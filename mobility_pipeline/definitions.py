@@ -17,6 +17,7 @@ from mobility_pipeline.defs.coverage import (
     build_coverage_schedule,
 )
 from mobility_pipeline.defs.failures import report_failed_city_days_sensor
+from mobility_pipeline.defs.history import build_history_job, build_history_schedule
 from mobility_pipeline.defs.lake import (
     build_daily_schedule,
     build_lake_asset,
@@ -56,6 +57,7 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     job = build_request_job(feeds)
     observe_job = build_coverage_job(feeds)
     check_job = build_check_job(feeds)
+    history_job = build_history_job()
     return dg.Definitions(
         assets=[build_lake_asset(feed, partitions) for feed in feeds],
         asset_checks=[
@@ -66,13 +68,14 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
                 build_feed_checks(feed),
             )
         ],
-        jobs=[job, observe_job, check_job],
+        jobs=[job, observe_job, check_job, history_job],
         schedules=[
             build_daily_schedule(feeds, job, settings),
             build_check_schedule(check_job, settings),
             build_recovery_schedule(feeds, job, settings),
             build_recheck_schedule(feeds, job, settings),
             build_coverage_schedule(observe_job, settings),
+            build_history_schedule(history_job, settings),
         ],
         sensors=[sync_city_partitions_sensor, report_failed_city_days_sensor],
         # The steps of a run mostly wait; a process for each would cost seconds.

@@ -36,6 +36,9 @@ _ENV_FILE = "MOBILITY_ENV_FILE"
 MAX_ASSUMED_SESSION_S = 3600
 """STS refuses longer sessions for a role that was assumed from a role."""
 
+MIN_KEEP_RUNS_DAYS = 35
+"""A run younger than a month is still counted: in the recovery budget of its week."""
+
 
 def _bucket_name(value: str) -> str:
     name = value.removeprefix("s3://").rstrip("/")
@@ -119,6 +122,8 @@ class Settings(BaseSettings):
     """Vendor jobs that `recover_missing_days_schedule` buys in 7 days at most."""
     mobility_recheck_days: int = Field(7, ge=1, le=365)
     """Newest days that `recheck_recent_days_schedule` asks for again."""
+    mobility_keep_runs_days: int | None = Field(None, ge=MIN_KEEP_RUNS_DAYS)
+    """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
     dagster_home: Path = PROJECT / ".dagster"
 
     @field_validator("veraset_api_key")

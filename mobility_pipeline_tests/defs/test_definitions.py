@@ -29,7 +29,7 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset with its checks per enabled feed, three jobs, five schedules, two sensors."""
+    """One asset with its checks per enabled feed, four jobs, six schedules, two sensors."""
     defs = build_defs()
     assert _asset_keys(defs) == {"lake/pings_full"}
     repository = defs.get_repository_def()
@@ -51,6 +51,7 @@ def test_published_names() -> None:
         "request_city_days_job",
         "observe_coverage_job",
         "check_lake_job",
+        "prune_history_job",
     } <= {*repository.job_names}
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "load_daily_city_days_schedule",
@@ -58,6 +59,7 @@ def test_published_names() -> None:
         "recover_missing_days_schedule",
         "recheck_recent_days_schedule",
         "observe_coverage_daily_schedule",
+        "prune_history_daily_schedule",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "sync_city_partitions_sensor",
