@@ -1,39 +1,78 @@
 """`mobility jobs`: the vendor jobs in the ledger."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
-from mobility_pipeline.cli_output import DONE, STDERR, answer, job_document, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    STDERR,
+    answer,
+    job_document,
+    make_table,
+    write_duration,
+)
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import make_vendor_client
+from mobility_pipeline.schemas.feeds import FEEDS, find_feed
 from mobility_pipeline.settings import load_settings
 from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.quota import read_month
-from mobility_pipeline.vendor.records import VendorJob
+from mobility_pipeline.vendor.records import JobState, VendorJob
 
-_HISTORY_DAYS = 90
+_HISTORY_DAYS, _LONGEST_DAYS = 90, 36_500
+_COLUMNS = ("job_id", "feed", "cities", "from", "to", "state")
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document."
 )
 
 
-@click.group(help="Vendor jobs of the last 90 days.")
+@click.group(help="Vendor jobs of the last 90 days, and what the month took.")
 def jobs() -> None:
     """Group the verbs."""
 
 
-@jobs.command("list", help="Every vendor job of the last 90 days, newest first.")
+@jobs.command("list", help="Vendor jobs of the last 90 days, newest first.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, _LONGEST_DAYS),
+    default=_HISTORY_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Those of the last N days.",
+)
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in JobState], case_sensitive=False),
+    help="Only those in this state.",
+)
+@click.option("--feed", "feed_name", help="Only those of this feed.")
 @_json_option
-def list_jobs(as_json: bool) -> int:
+def list_jobs(
+    days: int, state: str | None, feed_name: str | None, as_json: bool
+) -> int:
     """List vendor jobs."""
-    since = datetime.now(UTC) - timedelta(days=_HISTORY_DAYS)
-    found = [*reversed(_open().jobs(since=since))]
-    columns = ("job_id", "feed", "cities", "from", "to", "state")
-    documents = [job_document(job) for job in found]
-    rows = [[document[column] for column in columns] for document in documents]
-    answer(as_json, {"jobs": documents}, make_table(columns, rows))
+    now = datetime.now(UTC)
+    feed = find_feed(feed_name, [*FEEDS.values()]).name if feed_name else None
+    found = [
+        job
+        for job in reversed(_open().jobs(since=now - timedelta(days=days), feed=feed))
+        if state is None or job.state == state
+    ]
+    documents = [job_document(job) | _times(job, now) for job in found]
+    rows = [
+        [
+            *(document[column] for column in _COLUMNS),
+            write_duration(document["age_s"]),
+            write_duration(document["wait_s"]),
+        ]
+        for document in documents
+    ]
+    title = f"{len(found)} vendor jobs in {days} days"
+    table = make_table((*_COLUMNS, "age", "wait"), rows, title=title)
+    answer(as_json, {"jobs": documents}, table)
     return DONE
 
 
@@ -116,6 +155,19 @@ def _find(ledger: Ledger, job_id: str) -> VendorJob:
     if job is None:
         raise UsageError(f"no vendor job {job_id!r}: `mobility jobs list` shows them")
     return job
+
+
+def _times(job: VendorJob, now: datetime) -> dict[str, Any]:
+    """Return when a job was recorded, how long ago, and how long the vendor took.
+
+    `wait_s` is null for a job that was not sent; of one still open it goes on.
+    """
+    wait = (job.finished_at or now) - job.submitted_at if job.submitted_at else None
+    return {
+        "planned_at": job.planned_at.isoformat(),
+        "age_s": int((now - job.planned_at).total_seconds()),
+        "wait_s": None if wait is None else int(wait.total_seconds()),
+    }
 
 
 def _explain(job: VendorJob) -> str:

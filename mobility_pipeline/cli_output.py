@@ -68,6 +68,18 @@ def span(start: date, end: date) -> dict[str, str]:
     return {"from": start.isoformat(), "to": end.isoformat()}
 
 
+def write_duration(seconds: int | None) -> str:
+    """Write a duration in its two largest units, e.g. `3 d 4 h`; null is empty."""
+    if seconds is None:
+        return ""
+    minutes = seconds // 60
+    if minutes >= 24 * 60:
+        return f"{minutes // (24 * 60)} d {minutes // 60 % 24} h"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {seconds % 60} s"
+
+
 def job_document(job: VendorJob) -> dict[str, Any]:
     """Return one vendor job as `request` and `jobs` answer it."""
     return {
