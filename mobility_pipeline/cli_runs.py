@@ -78,8 +78,8 @@ def answer_preview(
 ) -> int:
     """Answer the vendor jobs it would take; returns the exit code."""
     use = read_month(ledger, settings.veraset_monthly_jobs, datetime.now(UTC))
-    _warn(use.warning)
     planned = [(feed, job) for feed, preview in previews for job in preview.jobs]
+    _warn(use.warn_of(len(planned)))
     wanted = sum(len(preview.wanted) for _, preview in previews)
     too_many = sum(surplus(preview.jobs, preview.wanted) for _, preview in previews)
     document = {
@@ -98,8 +98,8 @@ def answer_preview(
             for feed, job in planned
         ],
         title=f"{len(planned)} vendor jobs for {wanted} city-days, {too_many} surplus; "
-        f"{use.jobs_used} jobs used this month, "
-        f"quota left: {'unlimited' if use.jobs_left is None else use.jobs_left}",
+        f"{use.jobs_used} jobs and {sum(use.area_days.values())} area-days used this "
+        f"month, quota left: {'unlimited' if use.jobs_left is None else use.jobs_left}",
     )
     answer(as_json, document, table)
     return DONE

@@ -1,4 +1,4 @@
-"""Show each day in the UI what the lake holds: the coverage calendar on every feed."""
+"""Show each day in the UI what the lake holds and what the month took, on every feed."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,6 +9,7 @@ import dagster as dg
 from mobility_pipeline.cities.days import first_days
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.lake import daily_cron
+from mobility_pipeline.defs.quota import describe_month, warn_of_quota
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.calendar import draw_html, draw_text, make_calendar
 from mobility_pipeline.resources.adapters import (
@@ -20,6 +21,7 @@ from mobility_pipeline.resources.adapters import (
 from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
+from mobility_pipeline.vendor.quota import read_month
 
 _SHOWN_DAYS = 31
 """Days of the calendar in the UI; the file beside it shows every day."""
@@ -47,11 +49,14 @@ def build_coverage_job(feeds: Sequence[Feed]) -> dg.JobDefinition:
             if not known.active:
                 raise UsageError("no active city at MOBILITY_CITIES: nothing is shown")
             first = first_days(known.active.values(), values.mobility_start_date)
-            end = newest_day(values, clock.now())
+            now = clock.now()
+            use = read_month(ledger, values.veraset_monthly_jobs, now)
+            end = newest_day(values, now)
             start = values.mobility_start_date
             folder = values.mobility_home / "coverage"
             folder.mkdir(parents=True, exist_ok=True)
             for feed in feeds:
+                warn_of_quota(context, feed, use)
                 states = ledger.coverage(feed.name, start, end)
                 whole = make_calendar(feed.name, states, first, start, end)
                 file = folder / f"{feed.name}.html"
@@ -68,6 +73,7 @@ def build_coverage_job(feeds: Sequence[Feed]) -> dg.JobDefinition:
                             "whole_calendar": dg.MetadataValue.path(str(file)),
                             "city_days_held": whole.held,
                             "city_days_missing": whole.expected - whole.held,
+                            **describe_month(use, feed),
                         },
                     )
                 )

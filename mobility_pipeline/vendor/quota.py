@@ -44,6 +44,28 @@ class MonthlyUse:
             f"{self.jobs_left} left (VERASET_MONTHLY_JOBS)"
         )
 
+    def warn_of(self, planned: int) -> str | None:
+        """Return one sentence when a plan would pass the month's 80 %, else null.
+
+        Args:
+            planned: vendor jobs that the plan would buy.
+        """
+        if self.jobs_allowed is None or not planned:
+            return self.warning
+        after = self.jobs_used + planned
+        if after > self.jobs_allowed:
+            return (
+                f"this plan takes {planned} vendor jobs, and {self.month} has "
+                f"{self.jobs_left} left of {self.jobs_allowed} (VERASET_MONTHLY_JOBS): "
+                "the rest would be deferred to next month"
+            )
+        if after < WARNING_RATIO * self.jobs_allowed:
+            return None
+        return (
+            f"this plan would bring {self.month} to {after} of {self.jobs_allowed} vendor "
+            f"jobs: {self.jobs_allowed - after} left (VERASET_MONTHLY_JOBS)"
+        )
+
 
 def month_of(now: datetime) -> tuple[datetime, datetime]:
     """Return the first instant of the calendar month (UTC), and of the next one."""

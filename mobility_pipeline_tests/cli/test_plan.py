@@ -53,6 +53,17 @@ def test_quota_left_is_shown(place: Workplace) -> None:
     """The plan says how many jobs the month still has."""
     answer = _plan(place, "2025-01-01", "2025-01-02", VERASET_MONTHLY_JOBS="12")
     assert answer.document["quota_left"] == 12
+    assert not answer.stderr
+
+
+def test_plan_that_takes_the_last_of_the_quota_is_warned_of(place: Workplace) -> None:
+    """One job of one: nothing is left afterwards, and the table says what was used."""
+    answer = place.run(
+        *("plan", "--feed", "pings_full", "--from", "2025-01-01", "--to", "2025-01-02"),
+        VERASET_MONTHLY_JOBS="1",
+    )
+    assert "1 of 1 vendor jobs: 0 left" in answer.stderr
+    assert "0 jobs and 0 area-days used this month, quota left: 1" in answer.stdout
 
 
 def test_city_is_expected_from_its_first_day(place: Workplace) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mobility_pipeline.vendor.ledger import Ledger
-from mobility_pipeline.vendor.quota import read_month
+from mobility_pipeline.vendor.quota import MonthlyUse, read_month
 from mobility_pipeline.vendor.request import JobRequest
 from mobility_pipeline_tests.vendor.world import FIRST, FULL, days_of, make_cities
 
@@ -62,3 +62,23 @@ def test_quota_lowered_below_what_was_used_leaves_nothing(ledger: Ledger) -> Non
     buy(ledger, 1, 1, NOW, "j1")
     use = read_month(ledger, 0, NOW)
     assert (use.jobs_left, bool(use.warning)) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("used", "planned", "allowed", "says"),
+    [
+        (0, 7, 10, None),
+        (1, 7, 10, "to 8 of 10 vendor jobs: 2 left"),
+        (0, 10, 10, "to 10 of 10 vendor jobs: 0 left"),
+        (1, 10, 10, "takes 10 vendor jobs, and 2025-03 has 9 left of 10"),
+        (8, 0, 10, "8 of 10 vendor jobs of 2025-03 are used"),
+        (3, 99, None, None),
+    ],
+)
+def test_plan_is_warned_of_before_it_is_bought(
+    used: int, planned: int, allowed: int | None, says: str | None
+) -> None:
+    """From 80 % of the month on, the plan included, and where it is more than is left."""
+    warning = MonthlyUse("2025-03", used, allowed, {}).warn_of(planned)
+    assert (warning is None) is (says is None)
+    assert says is None or says in str(warning)
