@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ManifestError
 from mobility_pipeline.lake.manifest import Manifest, ManifestFile
-from mobility_pipeline.lake.paths import MANIFEST_NAME, city_day_prefix
+from mobility_pipeline.lake.paths import MANIFEST_NAME, city_day_prefix, place
 from mobility_pipeline.vendor.records import CityDayState
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 ANOTHER_VERSION = "manifest_of_another_version"
 READERS = 32
 """Manifests read side by side: S3 answers one after some 30 ms, wherever it lies."""
-_KEY = re.compile(r"data/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)")
 
 
 @dataclass(frozen=True)
@@ -81,11 +78,11 @@ def take_inventory(bucket: "Bucket", readers: int = READERS) -> Inventory:
     unplaced: list[str] = []
     doing = f"listing the lake's bucket {bucket.name}"
     for key, size in bucket.list_files("data", doing):
-        place = _place(key)
-        if place is None:
+        placed = place(key)
+        if placed is None:
             unplaced.append(key)
         else:
-            sizes[place[0]][place[1]] = size
+            sizes[placed[0]][placed[1]] = size
     published = [day for day, names in sizes.items() if MANIFEST_NAME in names]
     manifests = _read_manifests(bucket, published, readers)
     folders = {
@@ -166,18 +163,6 @@ class _HashingFile:
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
         return len(data)
-
-
-def _place(key: str) -> tuple[CityDay, str] | None:
-    """Return the city-day and the name that a key stands for."""
-    match = _KEY.fullmatch(key)
-    if match is None:
-        return None
-    try:
-        day = date.fromisoformat(match["date"])
-    except ValueError:
-        return None
-    return CityDay(match["city"], day), match["name"]
 
 
 def _read_manifests(

@@ -1,16 +1,35 @@
 """Where a city-day lies in its feed's bucket. Readers glob `date=*/*.parquet`."""
 
-from typing import TYPE_CHECKING
+import re
+from datetime import date
 
-if TYPE_CHECKING:
-    from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.city import CityDay
 
 MANIFEST_NAME = "_manifest.json"
 
+_KEY = re.compile(r"data/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)")
 
-def city_day_prefix(city_day: "CityDay") -> str:
+
+def city_prefix(city: str) -> str:
+    """Return the folder of a city's days, with a slash at its end."""
+    return f"data/{city}/"
+
+
+def place(key: str) -> tuple[CityDay, str] | None:
+    """Return the city-day and the name that a key stands for; None = no city-day's."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    try:
+        day = date.fromisoformat(match["date"])
+    except ValueError:
+        return None
+    return CityDay(match["city"], day), match["name"]
+
+
+def city_day_prefix(city_day: CityDay) -> str:
     """Return the folder of a city-day, with a slash at its end."""
-    return f"data/{city_day.city}/date={city_day.date.isoformat()}/"
+    return f"{city_prefix(city_day.city)}date={city_day.date.isoformat()}/"
 
 
 def part_name(number: int, sha256: str) -> str:

@@ -176,6 +176,36 @@ def defer_rows(
         connection.execute(upsert, _parameters(days))
 
 
+def erase_rows(
+    connection: sa.Connection,
+    feed: str,
+    days: Collection[CityDay],
+    reason: str,
+    now: datetime,
+) -> None:
+    """Record city-days as erased, whatever they were, known or not."""
+    insert = insert_city_days(connection).values(
+        feed=feed,
+        city=sa.bindparam("day_city"),
+        date=sa.bindparam("day_date"),
+        state=CityDayState.ERASED,
+        reason=reason,
+        attempts=0,
+        updated_at=now,
+    )
+    upsert = insert.on_conflict_do_update(
+        index_elements=["feed", "city", "date"],
+        set_={
+            "state": CityDayState.ERASED,
+            "reason": reason,
+            **_forget_previous(now),
+        },
+        where=_DAYS.state != CityDayState.ERASED,
+    )
+    if days:
+        connection.execute(upsert, _parameters(days))
+
+
 def insert_city_days(
     connection: sa.Connection,
 ) -> postgresql.Insert | sqlite.Insert:

@@ -362,6 +362,13 @@ class Ledger:
         with self._database.write() as connection:
             return city_day_rows.settle_rows(connection, ref, results, now)
 
+    def erase(
+        self, feed: str, days: Collection[CityDay], reason: str, now: datetime
+    ) -> None:
+        """Record city-days as erased: they are never asked for, or landed, again."""
+        with self._database.write() as connection:
+            city_day_rows.erase_rows(connection, feed, days, reason, now)
+
     # Repairing
 
     def reindex(self, feed: str, lake: LakeIndex, now: datetime) -> Changes:

@@ -1,0 +1,120 @@
+"""Erase city-days for good: out of the lake, and never asked for again.
+
+1. Hold the landing lock of the feed's date: nobody publishes it meanwhile.
+2. Record the city-day as `erased`: no vendor job that is open lands it any more.
+3. DELETE the manifest: a following reader sees no city-day from now on.
+4. DELETE everything else in its folder.
+
+    killed           following reader  globbing reader  erasing again
+    before 3         the whole day     the whole day    does everything
+    between 3 and 4  no day            the whole day    deletes the parts
+    in 4             no day            some parts       deletes what is left
+
+A reader that follows the manifest never sees half a day. Erasing again goes by the listing,
+and finishes whatever an earlier process left.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.lake.paths import MANIFEST_NAME, city_prefix, place
+from mobility_pipeline.vendor.ledger import Ledger
+from mobility_pipeline.vendor.records import CityDayState
+
+if TYPE_CHECKING:
+    from mobility_pipeline.lake.publish import Lake
+    from mobility_pipeline.landing.storage import Bucket
+
+_SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What stands in the folder of one city-day."""
+
+    city_day: CityDay
+    files: int
+    """Every object, the manifest too."""
+    bytes: int
+
+
+def list_city(bucket: "Bucket", city: str) -> tuple[Stock, ...]:
+    """List a city's days in a feed's bucket, by date; other objects are not counted.
+
+    Raises:
+        StorageError: S3 failed after its own retries; nothing is known then.
+        StorageForbiddenError: no such bucket, or not allowed to list it.
+    """
+    stocks: dict[CityDay, Stock] = {}
+    doing = f"listing the days of {city} in s3://{bucket.name}"
+    for key, size in bucket.list_files(city_prefix(city), doing):
+        placed = place(key)
+        if placed is not None and placed[0].city == city:
+            day = placed[0]
+            seen = stocks.get(day, Stock(day, 0, 0))
+            stocks[day] = Stock(day, seen.files + 1, seen.bytes + size)
+    return tuple(stocks[day] for day in sorted(stocks))
+
+
+def find_erasable(ledger: Ledger, feed: str, city: str) -> frozenset[CityDay]:
+    """Return a city's days that the ledger calls held, or that a vendor job may deliver."""
+    return frozenset(
+        day
+        for day, record in ledger.all_city_days(feed).items()
+        if day.city == city
+        and (record.is_in_lake or record.state is CityDayState.REQUESTED)
+    )
+
+
+def erase(
+    feed: str,
+    lake: "Lake",
+    ledger: Ledger,
+    city_days: Collection[CityDay],
+    *,
+    reason: str,
+    now: Callable[[], datetime],
+) -> Iterator[Stock]:
+    """Erase city-days of a feed, in the lake and the ledger; again finishes the rest.
+
+    Args:
+        feed: the feed's name.
+        lake: the feed's.
+        ledger: learns each city-day before it is deleted.
+        city_days: what to erase, whether it is there or not.
+        reason: kept in the ledger: who, and why.
+        now: gives the present instant.
+
+    Yields:
+        What was deleted of each city-day, as it is done; 0 files = nothing was there.
+
+    Raises:
+        StorageError: S3 failed after its own retries; erase again.
+        StorageForbiddenError: not allowed to list or delete.
+        LedgerError: the database is locked or gone.
+    """
+    eraser = partial(_erase_day, feed, lake, ledger, reason, now)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, "erase") as threads:
+        yield from threads.map(eraser, sorted(city_days))
+
+
+def _erase_day(
+    feed: str,
+    lake: "Lake",
+    ledger: Ledger,
+    reason: str,
+    now: Callable[[], datetime],
+    city_day: CityDay,
+) -> Stock:
+    store = lake.store(city_day)
+    with ledger.landing_lock(feed, city_day.date):
+        ledger.erase(feed, [city_day], reason, now())
+        sizes = store.list_sizes()
+        for name in sorted(sizes, key=lambda name: (name != MANIFEST_NAME, name)):
+            store.delete(name)
+    return Stock(city_day, len(sizes), sum(sizes.values()))
