@@ -16,6 +16,7 @@ import click
 
 from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_coverage import coverage
+from mobility_pipeline.cli_erase import erase
 from mobility_pipeline.cli_jobs import jobs
 from mobility_pipeline.cli_output import (
     DONE,
@@ -233,6 +234,7 @@ def gaps(
 
 
 app.add_command(cities)
+coverage.add_command(erase)
 app.add_command(coverage)
 app.add_command(jobs)
 app.add_command(recover)

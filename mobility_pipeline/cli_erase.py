@@ -1,0 +1,155 @@
+"""`mobility coverage erase`: what somebody asked to be deleted, and to stay so."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import click
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.days import check_range, days_between, parse_day
+from mobility_pipeline.cli_output import (
+    DONE,
+    STDERR,
+    STOPPED,
+    answer,
+    make_table,
+    span,
+)
+from mobility_pipeline.cli_scope import choose_feeds
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.lake.erase import Stock, list_city
+from mobility_pipeline.lake.erase import erase as erase_days
+from mobility_pipeline.resources.clients import (
+    make_lake,
+    open_lake_bucket,
+    open_registry,
+)
+from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.settings import Settings, load_settings
+from mobility_pipeline.vendor.ledger import open_ledger
+
+_COLUMNS = ("feed", "city", "from", "to", "days", "stored_days", "files", "bytes")
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What is to be erased of one city in one feed."""
+
+    feed: Feed
+    city: str
+    start: date
+    end: date
+    """Inclusive."""
+    stocks: tuple[Stock, ...]
+    """What the lake holds of it."""
+
+    @property
+    def city_days(self) -> list[CityDay]:
+        """Every day of the range: what is not there is never asked for, either."""
+        return [CityDay(self.city, day) for day in days_between(self.start, self.end)]
+
+    def document(self) -> dict[str, object]:
+        """Return it as `_COLUMNS`."""
+        return {
+            "feed": self.feed.name,
+            "city": self.city,
+            **span(self.start, self.end),
+            "days": len(self.city_days),
+            "stored_days": len(self.stocks),
+            "files": sum(stock.files for stock in self.stocks),
+            "bytes": sum(stock.bytes for stock in self.stocks),
+        }
+
+
+@click.command(
+    help="Delete city-days from the lake for good; they are never asked for again."
+)
+@click.option("--feed", "feed_name", help="One feed; none = every enabled one.")
+@click.option("--city", "keys", multiple=True, required=True, help="A key, repeatable.")
+@click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
+@click.option("--to", "end", required=True, metavar="YYYY-MM-DD")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask before erasing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def erase(
+    feed_name: str | None,
+    keys: Sequence[str],
+    start: str,
+    end: str,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Erase city-days, after saying which."""
+    settings = load_settings()
+    first, last = parse_day(start, "from"), parse_day(end, "to")
+    check_range(first, last, first=date.min, newest=datetime.now(UTC).date())
+    erasures = _find(settings, feed_name, keys, first, last)
+    documents = [erasure.document() for erasure in erasures]
+    rows = [[*document.values()] for document in documents]
+    if not (dry_run or yes) and not _is_meant(rows):
+        return STOPPED
+    if not dry_run:
+        _erase(settings, erasures)
+    title = "would be erased:" if dry_run else "erased, never to be asked for again:"
+    document = {"erased": [] if dry_run else documents, "planned": documents}
+    answer(as_json, document, make_table(_COLUMNS, rows, title=title))
+    return DONE
+
+
+def _find(
+    settings: Settings,
+    feed_name: str | None,
+    keys: Sequence[str],
+    start: date,
+    end: date,
+) -> list[Erasure]:
+    feeds = choose_feeds(settings, feed_name)
+    enabled = choose_feeds(settings, None)
+    settings.check_buckets([feed.bucket_words for feed in enabled])
+    known = open_registry(settings).load()
+    cities = sorted({known.find(key).key for key in keys})
+    erasures: list[Erasure] = []
+    for feed in feeds:
+        bucket = open_lake_bucket(settings, feed)
+        for city in cities:
+            stocks = tuple(
+                stock
+                for stock in list_city(bucket, city)
+                if start <= stock.city_day.date <= end
+            )
+            erasures.append(Erasure(feed, city, start, end, stocks))
+    return erasures
+
+
+def _is_meant(rows: Sequence[Sequence[object]]) -> bool:
+    STDERR.print(make_table(_COLUMNS, rows, title="to be erased:"))
+    if not sys.stdin.isatty():
+        raise UsageError("erasing can't be undone: say --yes if it is meant")
+    is_meant = click.confirm("Erase all this for good?", err=True)
+    if not is_meant:
+        STDERR.print("nothing was changed", style="yellow")
+    return is_meant
+
+
+def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
+    # Dagster takes seconds to load.
+    from mobility_pipeline.defs.erasure import report_erased
+    from mobility_pipeline.defs.launch import open_instance
+
+    ledger = open_ledger(settings.ledger_url)
+    with open_instance(settings.dagster_home) as instance:
+        for erasure in erasures:
+            reason = f"erased on {datetime.now(UTC):%Y-%m-%d} by `coverage erase`"
+            for stock in erase_days(
+                erasure.feed.name,
+                make_lake(settings, erasure.feed),
+                ledger,
+                erasure.city_days,
+                reason=reason,
+                now=lambda: datetime.now(UTC),
+            ):
+                if stock.files:
+                    report_erased(instance, erasure.feed, stock.city_day, reason)
