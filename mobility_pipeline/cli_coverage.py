@@ -10,7 +10,8 @@ from mobility_pipeline.cli_output import DONE, MISSING, answer, make_table
 from mobility_pipeline.cli_scope import choose_feeds, read_typed_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.audit import Rebuilt, check_lake, rebuild_index
-from mobility_pipeline.lake.calendar import draw_html, draw_svg, make_calendar
+from mobility_pipeline.lake.calendar import make_calendar
+from mobility_pipeline.lake.calendar_picture import draw_html, draw_svg
 from mobility_pipeline.resources.clients import open_lake_bucket
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings

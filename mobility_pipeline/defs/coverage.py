@@ -11,7 +11,8 @@ from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.defs.quota import describe_month, warn_of_quota
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.lake.calendar import draw_html, draw_text, make_calendar
+from mobility_pipeline.lake.calendar import draw_text, make_calendar
+from mobility_pipeline.lake.calendar_picture import draw_html
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
