@@ -4,6 +4,8 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from typing import IO
 
@@ -25,9 +27,25 @@ _HELD_BYTES = 16 * 2**20
 _BATCH_ROWS = 125_000
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What was found about a city-day."""
+
+    findings: tuple[Finding, ...]
+    """One per check; only `manifest_matches_objects` where that did not pass, as rows that
+    are not the manifest's say nothing."""
+    manifest: Manifest | None
+    """That was judged by; null where nothing is published."""
+
+
 def judge_city_day(
-    lake: Lake, city_day: CityDay, city: City | None, folder: Path | None = None
-) -> list[Finding]:
+    lake: Lake,
+    city_day: CityDay,
+    city: City | None,
+    folder: Path | None = None,
+    *,
+    landed: Manifest | None = None,
+) -> Judged:
     """Read a city-day's objects once, and judge them and their rows.
 
     Takes the memory of a row group, however large the city-day is.
@@ -37,10 +55,8 @@ def judge_city_day(
         city_day: which.
         city: as the registry has it; null where it has none.
         folder: where a large part waits; None = the system's for temporary files.
-
-    Returns:
-        One finding per check; only `manifest_matches_objects` where that did not pass, as
-        rows that are not the manifest's say nothing.
+        landed: its manifest, where a landing has just left it so: that has listed the
+            folder, and deleted what the manifest does not name. The parts are read.
 
     Raises:
         ManifestError: its manifest is not readable.
@@ -48,25 +64,34 @@ def judge_city_day(
         StorageForbiddenError: no such bucket, or not allowed to read it.
     """
     store = lake.store(city_day)
-    findings = [failed(objects.NAME, "nothing is published; request the day", {})]
+    if landed is not None:
+        found = _judge(store, landed, city, folder, is_listed=True)
+        if found[0].passed:
+            return Judged(tuple(found), landed)
+    found = [failed(objects.NAME, "nothing is published; request the day", {})]
     manifest = None
     for _ in range(READ_ATTEMPTS):
         before, manifest = manifest, lake.read_manifest(city_day)
         # A day that is replaced while it is read is read again.
         if manifest is None or manifest == before:
             break
-        findings = _judge(store, manifest, city, folder)
-        if findings[0].passed:
+        found = _judge(store, manifest, city, folder)
+        if found[0].passed:
             break
-    return findings
+    return Judged(tuple(found), manifest)
 
 
 def _judge(
-    store: CityDayStore, manifest: Manifest, city: City | None, folder: Path | None
+    store: CityDayStore,
+    manifest: Manifest,
+    city: City | None,
+    folder: Path | None,
+    *,
+    is_listed: bool = False,
 ) -> list[Finding]:
     where = str(folder) if folder and folder.is_dir() else None
     with ExitStack() as opened:
-        sizes = store.list_sizes()
+        sizes = {} if is_listed else store.list_sizes()
         files: list[IO[bytes]] = []
         digests: dict[str, str] = {}
         for part in manifest.files:
@@ -74,6 +99,7 @@ def _judge(
                 tempfile.SpooledTemporaryFile(_HELD_BYTES, dir=where)
             )
             if store.download(part.name, file):
+                sizes[part.name] = file.seek(0, SEEK_END)
                 digests[part.name] = _digest(file)
                 files.append(file)
             else:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mobility_pipeline.checks.finding import Finding, failed, passed
+from mobility_pipeline.lake.contents import compare_contents
 from mobility_pipeline.lake.manifest import Manifest
 
 NAME = "manifest_matches_objects"
@@ -22,28 +23,14 @@ def manifest_matches_objects(
     Returns:
         An error that names each object that is missing, differs, or is in no manifest.
     """
-    problems: list[str] = []
-    for file in manifest.files:
-        if file.name not in sizes:
-            problems.append(f"{file.name} is missing")
-        elif sizes[file.name] != file.bytes:
-            found = sizes[file.name]
-            problems.append(f"{file.name} has {found} bytes instead of {file.bytes}")
-        elif digests.get(file.name, file.sha256) != file.sha256:
-            problems.append(f"{file.name} has another sha256 than the manifest says")
-    named = {file.name for file in manifest.files}
-    problems += [
-        f"{name} is in no manifest"
-        for name in sorted(sizes.keys() - named)
-        if name.endswith(".parquet")
-    ]
+    differences = [*compare_contents(manifest.files, sizes, digests)]
     numbers = {
         "files": len(manifest.files),
         "bytes": manifest.bytes,
-        "files_read": len(digests.keys() & named),
+        "files_read": len(digests.keys() & {file.name for file in manifest.files}),
     }
-    if problems:
-        text = "; ".join(problems) + "; request the day again with --refresh"
+    if differences:
+        text = "; ".join(difference.message for difference in differences)
         return failed(NAME, text, numbers)
     return passed(
         NAME, f"{len(manifest.files)} files are as the manifest says", numbers

@@ -1,24 +1,23 @@
-"""Findings of a city-day as asset check evaluations, which Dagster shows on its partition."""
+"""Findings as asset check evaluations, which Dagster shows on the partition or the asset."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from mobility_pipeline.checks import objects
-from mobility_pipeline.checks.baseline import judge_volume
+from mobility_pipeline.checks.baseline import Volumes, judge_volume
 from mobility_pipeline.checks.city_day import judge_city_day
 from mobility_pipeline.checks.finding import Finding, Severity, failed
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.errors import MobilityError
+from mobility_pipeline.lake.manifest import Manifest
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.schemas.feeds import Feed
-
-_SEVERITIES = {
-    Severity.WARN: dg.AssetCheckSeverity.WARN,
-    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
-}
 
 
 def log_findings(
@@ -35,6 +34,11 @@ def log_findings(
         city_day: on whose partition they show; null = the asset's as a whole.
         findings: one per check.
     """
+    asset_key = dg.AssetKey(["lake", feed.name])
+    partition = None if city_day is None else to_partition(city_day)
+    target = None
+    if partition is not None:
+        target = _find_target(context.instance, asset_key, partition)
     for finding in findings:
         if city_day is not None and not finding.passed:
             day = f"{city_day.city} {city_day.date}"
@@ -42,24 +46,31 @@ def log_findings(
         # An AssetCheckResult has no partition: a run over several would mix them up.
         context.log_event(
             dg.AssetCheckEvaluation(  # pyright: ignore[reportArgumentType]  # UserEvent lacks it
-                asset_key=dg.AssetKey(["lake", feed.name]),
+                asset_key=asset_key,
                 check_name=finding.name,
                 passed=finding.passed,
-                severity=_SEVERITIES[finding.severity],
+                severity=_severity(finding),
                 description=finding.message,
                 metadata={
                     name: list(value) if isinstance(value, tuple) else value
                     for name, value in finding.numbers.items()
                 },
-                partition=None if city_day is None else to_partition(city_day),
+                target_materialization_data=target,
+                partition=partition,
             )
         )
 
 
 def judge(
-    lake: Lake, city_day: CityDay, city: City | None, folder: Path
+    lake: Lake,
+    city_day: CityDay,
+    city: City | None,
+    folder: Path,
+    volumes: Volumes,
+    *,
+    landed: Manifest | None = None,
 ) -> list[Finding]:
-    """Judge a city-day that landed: its objects, its rows, its volume.
+    """Judge a city-day: its objects, its rows, its volume.
 
     A lake that fails now is a finding, not a failure: the city-day stands.
 
@@ -68,12 +79,41 @@ def judge(
         city_day: which.
         city: as the registry has it; null where it has none.
         folder: where large parts wait while they are read.
+        volumes: of earlier weeks.
+        landed: its manifest, where a landing has just left it so.
     """
     try:
-        findings = judge_city_day(lake, city_day, city, folder)
-        manifest = lake.read_manifest(city_day)
-        if manifest is not None:
-            findings.append(judge_volume(lake, manifest))
+        judged = judge_city_day(lake, city_day, city, folder, landed=landed)
+        if judged.manifest is None:
+            return [*judged.findings]
+        return [*judged.findings, judge_volume(judged.manifest, volumes)]
     except MobilityError as error:
         return [failed(objects.NAME, f"not judged: {error}", {})]
-    return findings
+
+
+def _severity(finding: Finding) -> dg.AssetCheckSeverity:
+    # The UI gives partitions that failed the severity of the newest evaluation, which
+    # may be one that passed: that must not make a warning of an error.
+    if finding.passed or finding.severity is Severity.ERROR:
+        return dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckSeverity.WARN
+
+
+def _find_target(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """Return the partition's newest materialization.
+
+    Dagster shows an evaluation on its partition only while it names that one.
+    """
+    found = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=[partition]),
+        limit=1,
+    ).records
+    if not found:
+        return None
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=found[0].storage_id,
+        run_id=found[0].run_id,
+        timestamp=found[0].timestamp,
+    )

@@ -1,28 +1,24 @@
 """Land what a vendor job delivered, and say at the end what a run did not get."""
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Set
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Set
+from contextlib import closing
 from typing import NoReturn
 
 import dagster as dg
 
-from mobility_pipeline.checks.finding import Finding
-from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.asked import Asked
-from mobility_pipeline.defs.evaluations import judge, log_findings
+from mobility_pipeline.defs.evaluations import log_findings
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.feed_coverage import judge_from_ledger
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.defs.quota import describe_quota
+from mobility_pipeline.defs.reporting import Reporter, find_reported
 from mobility_pipeline.defs.vendor import find_run_feed
 from mobility_pipeline.errors import CityDaysMissingError
 from mobility_pipeline.lake.land import land_job
-from mobility_pipeline.lake.manifest import Manifest
-from mobility_pipeline.lake.publish import Lake, Published
+from mobility_pipeline.lake.publish import Published
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
     ClockResource,
@@ -30,16 +26,12 @@ from mobility_pipeline.resources.adapters import (
     SettingsResource,
     VendorResource,
 )
-from mobility_pipeline.resources.clients import landing_folder
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import CityDayState, JobState
 
 _STORAGE_S = 1
 """Wait before a landing is tried again; then twice that."""
-
-_CHECKERS = 8
-"""City-days that are checked side by side: each waits for S3 a dozen times."""
 
 _NAMED_AT_MOST = 20
 """City-days named in a failure's message; the ledger and `mobility gaps` know all."""
@@ -59,8 +51,8 @@ def land_delivery(
     lake: LakeResource,
     settings: SettingsResource,
     clock: ClockResource,
-) -> list[CityDay]:
-    """Land what the run waits for, if its job succeeded; returns city-days reported."""
+) -> None:
+    """Land what the run waits for, if its job succeeded, and report each city-day."""
     feed = find_run_feed(context)
     with (
         as_failures(context, _STORAGE_S, clock.sleep),
@@ -68,30 +60,28 @@ def land_delivery(
     ):
         job = ledger.job(job_ref)
         if job.state != JobState.SUCCESS:
-            return []
-        reported: list[CityDay] = []
+            return
         monthly_jobs = settings.load().veraset_monthly_jobs
         use = read_month(ledger, monthly_jobs, clock.now())
-        with _reporting(context, feed, lake, cities, settings) as report:
+        dates = {city_day.date for city_day in asked.city_days}
+        reporter = Reporter(context, feed, cities, lake, settings)
+        with reporter.open(ledger, dates) as report:
             for published in land_job(
                 job,
-                {city_day.date for city_day in asked.city_days},
+                dates,
                 ledger=ledger,
                 site=lake.landing_site(feed),
                 now=clock.now,
             ):
                 details = _describe_landing(published)
                 details |= describe_quota(use, feed, published.manifest.city_day)
-                report.city_day(published.manifest, details)
-                reported.append(published.manifest.city_day)
-    return reported
+                report.landed(published.manifest, details)
 
 
-@dg.op(out=dg.Out(dg.Nothing, is_required=False))
+@dg.op(ins={"landed": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False))
 def settle(
     context: dg.OpExecutionContext,
     asked: Asked,
-    landed: list[list[CityDay]],
     cities: CitiesResource,
     vendor: VendorResource,
     lake: LakeResource,
@@ -106,16 +96,24 @@ def settle(
     ):
         records = ledger.records_of(feed.name, asked.city_days)
         missing = asked.find_missing(records)
-        reported = {city_day for city_days in landed for city_day in city_days}
+        # Also what a try of a step that was repeated has reported.
+        reported = find_reported(context, feed)
         present = asked.city_days - missing.keys()
         unreported = _unreported(context, feed, asked, present) - reported
         if unreported:
-            with _reporting(context, feed, lake, cities, settings) as report:
+            reporter = Reporter(context, feed, cities, lake, settings)
+            with reporter.open(ledger, {day.date for day in unreported}) as report:
                 missing |= report.stored(unreported)
         context.log.info(
-            f"{len(reported)} city-days landed by this run, "
+            f"{len(reported & present)} city-days landed by this run, "
             f"{len(present - reported)} landed before, {len(missing)} missing, "
             f"{len(asked.left_alone & missing.keys())} of them left alone for now"
+        )
+        found = judge_from_ledger(
+            feed, ledger, cities.create().load(), settings.load(), clock.now()
+        )
+        log_findings(
+            context, feed, None, [found.no_missing_dates, found.city_freshness]
         )
         failed = {
             day: why for day, why in missing.items() if day not in asked.left_alone
@@ -171,86 +169,3 @@ def _describe_landing(published: Published) -> dict[str, int]:
         details["rows_before"] = published.rows_before
         details["rows_after"] = published.manifest.rows
     return details
-
-
-@contextmanager
-def _reporting(
-    context: dg.OpExecutionContext,
-    feed: Feed,
-    lake: LakeResource,
-    cities: CitiesResource,
-    settings: SettingsResource,
-) -> Generator["_Report"]:
-    """Check what is reported side by side, and record what was found at the end."""
-    known = cities.create().load().by_key
-    folder = landing_folder(settings.load())
-    with ThreadPoolExecutor(_CHECKERS, "check") as threads:
-        report = _Report(context, feed, lake.create(feed), known, folder, threads)
-        try:
-            yield report
-        finally:
-            report.log_checks()
-
-
-@dataclass(frozen=True)
-class _Report:
-    """Tells Dagster of city-days: that they are there, and what their checks found."""
-
-    context: dg.OpExecutionContext
-    feed: Feed
-    lake: Lake
-    cities: Mapping[str, City]
-    folder: Path
-    threads: Executor
-    checks: dict[CityDay, Future[list[Finding]]] = field(
-        default_factory=dict[CityDay, "Future[list[Finding]]"]
-    )
-
-    def stored(
-        self, city_days: Set[CityDay]
-    ) -> dict[CityDay, tuple[CityDayState, str]]:
-        """Report city-days from their manifests; returns those that have none."""
-        gone: dict[CityDay, tuple[CityDayState, str]] = {}
-        for city_day in sorted(city_days):
-            manifest = self.lake.read_manifest(city_day)
-            if manifest is None:
-                hint = (
-                    "delivered once and gone from the lake: request it with --refresh"
-                )
-                gone[city_day] = (CityDayState.NOT_REQUESTED, hint)
-            else:
-                self.city_day(manifest)
-        return gone
-
-    def city_day(
-        self, manifest: Manifest, details: Mapping[str, int] = MappingProxyType({})
-    ) -> None:
-        """Report one city-day, and begin to check it."""
-        city_day = manifest.city_day
-        self.context.log_event(
-            dg.AssetMaterialization(
-                asset_key=dg.AssetKey(["lake", self.feed.name]),
-                partition=to_partition(city_day),
-                metadata={
-                    "state": manifest.state,
-                    "rows": manifest.rows,
-                    "devices": manifest.devices,
-                    "bytes": manifest.bytes,
-                    "files": len(manifest.files),
-                    "uri": self.lake.uri(city_day),
-                    "vendor_job_id": manifest.source.job_id,
-                    "rejected_rows_of_date": sum(manifest.rejected.values()),
-                    "cast_failures": manifest.cast_failures,
-                    **details,
-                },
-            )
-        )
-        city = self.cities.get(city_day.city)
-        self.checks[city_day] = self.threads.submit(
-            judge, self.lake, city_day, city, self.folder
-        )
-
-    def log_checks(self) -> None:
-        """Wait for the checks and record what they found."""
-        for city_day, findings in self.checks.items():
-            log_findings(self.context, self.feed, city_day, findings.result())

@@ -4,13 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.lake.contents import compare_contents
 from mobility_pipeline.lake.inventory import Folder, Inventory, Stored, Unreadable
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
 
-OBJECT_MISSING = "object_missing"
-SIZE_DIFFERS = "size_differs"
-CHECKSUM_DIFFERS = "checksum_differs"
-STRAY_PARQUET = "stray_parquet"
 UNPLACED_OBJECT = "unplaced_object"
 MANIFEST_OF_ANOTHER_FEED = "manifest_of_another_feed"
 NOT_IN_LEDGER = "not_in_ledger"
@@ -18,7 +15,6 @@ NOT_IN_LAKE = "not_in_lake"
 STATE_DIFFERS = "state_differs"
 ERASED_IN_LAKE = "erased_in_lake"
 
-_AGAIN = "request the day again with --refresh"
 _REBUILD = "run `mobility coverage rebuild`"
 
 
@@ -90,26 +86,13 @@ def _compare_objects(
     digests: Mapping[tuple[CityDay, str], str],
 ) -> Iterator[tuple[str, str]]:
     files = manifest.files if manifest else ()
-    for file in files:
-        size = folder.sizes.get(file.name)
-        if size is None:
-            yield OBJECT_MISSING, f"{file.name} is not there: {_AGAIN}"
-        elif size != file.bytes:
-            yield (
-                SIZE_DIFFERS,
-                f"{file.name} has {size} bytes, the manifest says {file.bytes}: {_AGAIN}",
-            )
-        elif digests.get((day, file.name), file.sha256) != file.sha256:
-            yield (
-                CHECKSUM_DIFFERS,
-                f"{file.name} has other bytes than the manifest says: delete it, then "
-                + _AGAIN,
-            )
-    named = {file.name for file in files}
-    for name in sorted(folder.sizes.keys() - named):
-        if name.endswith(".parquet"):
-            whose = "the manifest does not name it" if manifest else "no manifest"
-            yield STRAY_PARQUET, f"{name}: {whose}; {_AGAIN} or delete it"
+    read = {
+        file.name: digests[day, file.name]
+        for file in files
+        if (day, file.name) in digests
+    }
+    for difference in compare_contents(files, folder.sizes, read):
+        yield difference.kind, difference.message
 
 
 def _compare_ledger(

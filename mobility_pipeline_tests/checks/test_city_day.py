@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from mobility_pipeline.checks.baseline import judge_volume
+from mobility_pipeline.checks.baseline import Volumes, judge_volume
 from mobility_pipeline.checks.city_day import judge_city_day
 from mobility_pipeline.checks.finding import Finding
 from mobility_pipeline.cities.city import City, CityDay
@@ -46,7 +46,8 @@ def _publish(
 
 
 def _judge(lake: Lake, city: City | None = CITY) -> dict[str, Finding]:
-    return {finding.name: finding for finding in judge_city_day(lake, DAY, city)}
+    judged = judge_city_day(lake, DAY, city)
+    return {finding.name: finding for finding in judged.findings}
 
 
 def test_a_good_day_passes_every_check(lake: Lake) -> None:
@@ -146,6 +147,6 @@ def test_the_volume_is_compared_with_the_weeks_that_are_there(lake: Lake) -> Non
     for week in (1, 3, 8):
         day = CityDay(DAY.city, DAY.date - timedelta(weeks=week))
         _publish(lake, [make_pings("a", "b", "c", "d")], day)
-    found = judge_volume(lake, _publish(lake, [make_pings("a", "b")]))
+    found = judge_volume(_publish(lake, [make_pings("a", "b")]), Volumes(lake))
     assert not found.passed
     assert (found.numbers["weeks"], found.numbers["rows_of_median"]) == (3, 0.5)
