@@ -1,6 +1,6 @@
 """Tell Dagster of city-days: that they are there, and what their checks found."""
 
-from collections.abc import Generator, Mapping, Set
+from collections.abc import Generator, Iterable, Mapping, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -92,8 +92,10 @@ class Report:
         """Report a city-day that this landing has left so, and begin to check it."""
         self._log(manifest, details)
         self._check(manifest, landed=manifest)
-        # Not all at the end: the next date is landed meanwhile.
-        self._log_checks_done()
+        # Not all at the end, as other dates are landed meanwhile; but what is there of this
+        # date is told first.
+        done = [day for day, check in self.checks.items() if check.done()]
+        self._log_checks([day for day in done if day.date != manifest.date])
 
     def stored(
         self, city_days: Set[CityDay]
@@ -114,13 +116,10 @@ class Report:
 
     def log_checks(self) -> None:
         """Wait for the checks and record what they found."""
-        while self.checks:
-            city_day = next(iter(self.checks))
-            findings = self.checks.pop(city_day).result()
-            log_findings(self.context, self.feed, city_day, findings)
+        self._log_checks([*self.checks])
 
-    def _log_checks_done(self) -> None:
-        for city_day in [day for day, check in self.checks.items() if check.done()]:
+    def _log_checks(self, city_days: Iterable[CityDay]) -> None:
+        for city_day in city_days:
             findings = self.checks.pop(city_day).result()
             log_findings(self.context, self.feed, city_day, findings)
 

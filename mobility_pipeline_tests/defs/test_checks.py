@@ -5,9 +5,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus,
+)
 
 from mobility_pipeline.definitions import build_defs
-from mobility_pipeline.defs.checks import CITY_DAY_CHECKS
+from mobility_pipeline.defs.checks import CITY_DAY_CHECKS, FEED_CHECKS
+from mobility_pipeline.resources.adapters import ClockResource
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.sandbox.s3_client import connect_internally
 from mobility_pipeline_tests.conftest import CITIES
@@ -33,6 +37,19 @@ def _evaluations(
     return [record.evaluation for record in history if record.evaluation]
 
 
+def _shown(instance: dg.DagsterInstance, check: str) -> set[str]:
+    """Return the partitions on which the UI shows what a check found."""
+    infos = instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(ASSET, check)]
+    )
+    return {
+        str(info.partition_key)
+        for info in infos
+        if info.is_current
+        and info.latest_execution_status != AssetCheckExecutionRecordStatus.PLANNED
+    }
+
+
 def _is_well(found: dg.AssetCheckEvaluation) -> bool:
     """Whether it passed; on some dates several of a few pings have no readable position."""
     is_warning = found.severity == dg.AssetCheckSeverity.WARN
@@ -50,6 +67,51 @@ def test_a_landing_evaluates_every_check_on_the_partition(
         assert (found.partition, _is_well(found)) == (partition, True), (
             found.description
         )
+        assert _shown(instance, name) == {partition}
+
+
+def test_a_city_day_landed_again_shows_the_new_evaluation(
+    instance: dg.DagsterInstance, newest: date
+) -> None:
+    """Each evaluation names the materialization it is about: the newest one counts."""
+    partition = f"{CITIES[0]}|{newest}"
+    for _ in range(2):
+        assert _run(instance, "request_city_days_job", partition_key=partition).success
+    stored = instance.fetch_materializations(ASSET, limit=10).records
+    found = _evaluations(instance, "unique_pings")
+    targets = [each.target_materialization_data for each in found]
+    assert [target and target.storage_id for target in targets] == [
+        record.storage_id for record in stored
+    ]
+    assert _shown(instance, "unique_pings") == {partition}
+
+
+def test_a_step_that_is_tried_again_reports_each_city_day_once(
+    sandbox: Sandbox, instance: dg.DagsterInstance, newest: date
+) -> None:
+    """Of two days one lands, the other when S3 is well again, in the same run."""
+    sandbox.set_s3_faults(fail_puts_matching=f"date={newest}")
+
+    class Repairing(ClockResource):
+        def sleep(self, seconds: float) -> None:
+            if seconds == 1:  # before a landing is tried again
+                sandbox.set_s3_faults(fail_puts_matching=None)
+
+    days = [f"{CITIES[0]}|{newest - timedelta(days=offset)}" for offset in (1, 0)]
+    job = build_defs(resources={"clock": Repairing()}).resolve_job_def(
+        "request_city_days_job"
+    )
+    tags = {
+        "dagster/asset_partition_range_start": days[0],
+        "dagster/asset_partition_range_end": days[1],
+    }
+    result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    assert result.success
+    assert [e for e in result.all_events if e.is_step_up_for_retry]
+    stored = instance.fetch_materializations(ASSET, limit=10).records
+    assert sorted(str(record.partition_key) for record in stored) == days
+    assert len(_evaluations(instance, "unique_pings")) == 2
+    assert _shown(instance, "unique_pings") == set(days)
 
 
 def test_a_stray_file_fails_the_check_of_its_partition(
@@ -92,12 +154,20 @@ def test_a_materialization_with_its_checks_evaluates_each_once(
         )
         assert record.evaluation is not None
         assert (record.partition, _is_well(record.evaluation)) == (partition, True)
+    for name in FEED_CHECKS:
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(ASSET, name), limit=10
+        )
+        assert record.status != AssetCheckExecutionRecordStatus.PLANNED
+        assert record.evaluation is not None
+        assert record.evaluation.partition is None
 
 
-def test_daily_job_names_missing_days_and_late_cities(
+@pytest.fixture
+def one_of_two_cities(
     instance: dg.DagsterInstance, newest: date, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One city has one day of three, the other none: both checks say so."""
+) -> date:
+    """One city has one day of three, the other none; gives the first of the three."""
     start = newest - timedelta(days=2)
     monkeypatch.setenv("MOBILITY_START_DATE", start.isoformat())
     monkeypatch.setenv(
@@ -105,23 +175,51 @@ def test_daily_job_names_missing_days_and_late_cities(
     )
     landed = f"{CITIES[0]}|{newest}"
     assert _run(instance, "request_city_days_job", partition_key=landed).success
+    return start
+
+
+def test_daily_job_names_missing_days(
+    instance: dg.DagsterInstance, newest: date, one_of_two_cities: date
+) -> None:
+    """One city has one day of three, the other none: it says so, as the landing did."""
+    start = one_of_two_cities
     assert _run(instance, "check_lake_job").success
-    (dates,) = _evaluations(instance, "no_missing_dates")
+    dates, after_landing = _evaluations(instance, "no_missing_dates")
+    assert dates.description == after_landing.description
     assert not dates.passed
     assert dates.partition is None
     assert dates.severity == dg.AssetCheckSeverity.WARN
     assert dates.metadata["missing_city_days"].value == 5
     assert f"{CITIES[1]} {start} to {newest} (not_requested)" in str(dates.description)
-    fresh = {
-        found.partition: found for found in _evaluations(instance, "city_freshness")
-    }
-    assert {partition: found.passed for partition, found in fresh.items()} == {
-        f"{CITIES[0]}|{newest}": True,
-        f"{CITIES[1]}|{newest}": False,
-        None: False,
-    }
-    assert "1 of 2 cities are behind" in str(fresh[None].description)
     assert len(_evaluations(instance, "volume_within_baseline")) == 2
+
+
+@pytest.mark.usefixtures("one_of_two_cities")
+def test_late_cities_are_summed_up_by_what_shows_first(
+    instance: dg.DagsterInstance, newest: date
+) -> None:
+    """After one evaluation of each city, those behind last, comes the one of all."""
+    assert _run(instance, "check_lake_job").success
+    found = _evaluations(instance, "city_freshness")
+    assert [(each.partition, each.passed) for each in found[:3]] == [
+        (None, False),
+        (f"{CITIES[1]}|{newest}", False),
+        (f"{CITIES[0]}|{newest}", True),
+    ]
+    assert "1 of 2 cities are behind" in str(found[0].description)
+    assert CITIES[1] in str(found[0].description)
+
+
+@pytest.mark.usefixtures("one_of_two_cities")
+def test_freshness_run_by_its_button_sums_up_all_cities(
+    instance: dg.DagsterInstance,
+) -> None:
+    """What was planned is the newest: nothing comes after it that would hide it."""
+    before = len(_evaluations(instance, "city_freshness"))
+    assert _run_checks(instance, "city_freshness", None).success
+    found = _evaluations(instance, "city_freshness")
+    assert len(found) == before + 1
+    assert "1 of 2 cities are behind" in str(found[0].description)
 
 
 def test_an_unreadable_manifest_is_a_finding_of_the_city_day(

@@ -15,7 +15,7 @@ from mobility_pipeline.demo import start_dagster
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline_tests.conftest import CITIES, Workplace
-from mobility_pipeline_tests.defs.web_ui import WebUi
+from mobility_pipeline_tests.defs.web_ui import WebUi, read_check_partitions
 from mobility_pipeline_tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
@@ -59,7 +59,7 @@ def _add_city(workplace: Workplace, key: str, longitude: float) -> str:
 def test_backfill_of_scattered_cities_and_days_is_one_vendor_job(
     sandbox: Sandbox, workplace: Workplace, web_ui: WebUi, newest: date
 ) -> None:
-    """3 scattered cities × 3 days: nine partitions, one vendor job."""
+    """3 scattered cities × 3 days: nine partitions with their checks, one vendor job."""
     keys = [*CITIES, _add_city(workplace, "gabon/middle", 11.0)]
     _add_city(workplace, "gabon/between", 12.0)
     days = [newest - timedelta(days=offset) for offset in range(3)]
@@ -75,6 +75,15 @@ def test_backfill_of_scattered_cities_and_days_is_one_vendor_job(
     }
     assert found == set(chosen)
     assert len(sandbox.jobs()) == 1
+    checks = web_ui.checks(ASSET)
+    found = read_check_partitions(checks["manifest_matches_objects"])
+    assert found.pop("succeededPartitions") == {
+        (key, days[-1].isoformat(), days[0].isoformat()) for key in keys
+    }
+    assert found == {}
+    for name in ("no_missing_dates", "city_freshness"):
+        newest_evaluation = checks[name]["executionForLatestMaterialization"]
+        assert newest_evaluation["status"] == "FAILED"  # `gabon/between` has no day
 
 
 def _try_backfill(web_ui: WebUi, partitions: list[str]) -> str | None:

@@ -67,6 +67,37 @@ query($key: AssetKeyInput!) {
     }
   }
 }"""
+_CHECKS = """
+query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      assetChecksOrError {
+        ... on AssetChecks {
+          checks {
+            name
+            executionForLatestMaterialization {
+              status evaluation { description partition }
+            }
+            partitionStatuses {
+              ... on AssetCheckMultiPartitionStatuses {
+                primaryDimensionName
+                ranges {
+                  primaryDimStartKey primaryDimEndKey
+                  secondaryDim {
+                    ... on AssetCheckDefaultPartitionStatuses {
+                      succeededPartitions failedPartitions inProgressPartitions
+                      skippedPartitions executionFailedPartitions
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}"""
 _LAUNCH_RUN = """
 mutation($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) {
@@ -155,3 +186,19 @@ class WebUi:
     def asset(self, key: list[str]) -> Any:
         """Return an asset's materializations and partition counts."""
         return self.ask(_PARTITIONS, key={"path": key})["assetNodeOrError"]
+
+    def checks(self, key: list[str]) -> dict[str, Any]:
+        """Return an asset's checks by name, as the tab of checks asks for them."""
+        node = self.ask(_CHECKS, key={"path": key})["assetNodeOrError"]
+        return {check["name"]: check for check in node["assetChecksOrError"]["checks"]}
+
+
+def read_check_partitions(check: Any) -> dict[str, set[tuple[str, str, str]]]:
+    """Return the bar of a check: status -> (city, first date, last date) that have it."""
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for span in check["partitionStatuses"]["ranges"]:
+        dates = (span["primaryDimStartKey"], span["primaryDimEndKey"])
+        for status, cities in span["secondaryDim"].items():
+            for city in cities:
+                found.setdefault(status, set()).add((city, *dates))
+    return found
