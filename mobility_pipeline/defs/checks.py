@@ -1,8 +1,9 @@
 """Asset checks of each feed: of a city-day on its partition, and of the feed as a whole.
 
-A city-day is checked when it lands (`landing.py`), and again whenever a person runs a check
-on its partition. `check_lake_job` judges every day what no landing can see: days and
-cities that did not come, and whether the newest day is as large as usual.
+A city-day is checked when it lands (`reporting.py`), and again whenever a person runs a
+check on its partition. The feed is judged at the end of each run (`landing.settle`), and by
+`check_lake_job` every day, since days and cities that do not come start no run; that also
+looks whether the newest day of each city is as large as usual.
 """
 
 import warnings

@@ -19,6 +19,9 @@ from mobility_pipeline.lake.manifest import Manifest
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.schemas.feeds import Feed
 
+_WARN_AT_MOST = frozenset({"volume_within_baseline"})
+"""Checks that never call anything an error."""
+
 
 def log_findings(
     context: dg.OpExecutionContext,
@@ -92,11 +95,15 @@ def judge(
 
 
 def _severity(finding: Finding) -> dg.AssetCheckSeverity:
-    # The UI gives partitions that failed the severity of the newest evaluation, which
-    # may be one that passed: that must not make a warning of an error.
-    if finding.passed or finding.severity is Severity.ERROR:
-        return dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckSeverity.WARN
+    """Return how bad it is; of a finding that passed, how bad its check can be.
+
+    The UI gives the partitions of a check that failed the severity of its newest
+    evaluation, which may be one that passed: that must not make a warning of an error.
+    """
+    is_warning = finding.severity is Severity.WARN and not finding.passed
+    if is_warning or finding.name in _WARN_AT_MOST:
+        return dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckSeverity.ERROR
 
 
 def _find_target(

@@ -15,6 +15,7 @@ from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.landing.storage import Bucket, OpenBucket
 from mobility_pipeline_tests.cities.examples import make_city, make_square
 from mobility_pipeline_tests.lake.tables import DAY, FEED, SCHEMA, SOURCE, make_pings
+from mobility_pipeline_tests.landing.wire import Wire
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -150,3 +151,73 @@ def test_the_volume_is_compared_with_the_weeks_that_are_there(lake: Lake) -> Non
     found = judge_volume(_publish(lake, [make_pings("a", "b")]), Volumes(lake))
     assert not found.passed
     assert (found.numbers["weeks"], found.numbers["rows_of_median"]) == (3, 0.5)
+
+
+def _names(wire: Wire) -> list[str]:
+    """Return what was asked for since the last look; `?` stands for a listing."""
+    names = [
+        "?" if "list-type" in path else path.rpartition("/")[2].partition("?")[0]
+        for _, path in wire.requests
+    ]
+    wire.requests.clear()
+    return names
+
+
+def test_a_day_just_landed_is_judged_by_its_parts_alone(lake: Lake, wire: Wire) -> None:
+    """One GET for a part: what the landing listed and wrote is not asked for again."""
+    manifest = _publish(lake, [_place(make_pings("a"))])
+    part = manifest.files[0].name
+    wire.requests.clear()
+    judged = judge_city_day(lake, DAY, CITY, landed=manifest)
+    assert judged.manifest == manifest
+    assert [found.passed for found in judged.findings] == [True] * 5
+    assert _names(wire) == [part]
+    assert judge_city_day(lake, DAY, CITY).findings == judged.findings
+    assert _names(wire) == ["_manifest.json", "?", part]
+
+
+def test_a_landed_day_that_is_replaced_meanwhile_is_judged_as_it_stands(
+    lake: Lake,
+) -> None:
+    """The parts of the manifest in hand are gone: the newer manifest counts."""
+    old = _publish(lake, [_place(make_pings("a"))])
+    new = _publish(lake, [_place(make_pings("b"))])
+    judged = judge_city_day(lake, DAY, CITY, landed=old)
+    assert judged.manifest == new
+    assert all(found.passed for found in judged.findings)
+
+
+def test_a_part_lost_after_landing_is_found(
+    lake: Lake, s3: "S3Client", bucket: Bucket
+) -> None:
+    """The parts are read: a PUT that was answered is not taken for a part that is there."""
+    manifest = _publish(lake, [_place(make_pings("a"))])
+    s3.delete_object(Bucket=bucket.name, Key=PREFIX + manifest.files[0].name)
+    (found,) = judge_city_day(lake, DAY, CITY, landed=manifest).findings
+    assert "is missing" in found.message
+
+
+def test_each_earlier_manifest_is_read_once(lake: Lake, wire: Wire) -> None:
+    """Of two days a week apart the second shares 7 of 8 weeks, and the first is known."""
+    weeks = [CityDay(DAY.city, DAY.date - timedelta(weeks=week)) for week in range(2)]
+    second, first = [_publish(lake, [make_pings("a")], day) for day in weeks]
+    volumes = Volumes(lake)
+    volumes.add(first)
+    wire.requests.clear()
+    judge_volume(first, volumes)
+    assert len(_names(wire)) == 8
+    assert judge_volume(second, volumes).numbers["weeks"] == 1
+    assert _names(wire) == []
+
+
+def test_days_the_ledger_does_not_have_are_not_asked_for(
+    lake: Lake, wire: Wire
+) -> None:
+    """Of 8 weeks one is held: one GET."""
+    week = CityDay(DAY.city, DAY.date - timedelta(weeks=3))
+    _publish(lake, [make_pings("a")], week)
+    manifest = _publish(lake, [make_pings("a")])
+    wire.requests.clear()
+    found = judge_volume(manifest, Volumes(lake, {week}))
+    assert found.numbers["weeks"] == 1
+    assert _names(wire) == ["_manifest.json"]
