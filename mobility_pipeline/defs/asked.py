@@ -33,8 +33,10 @@ class Asked:
 
     city_days: frozenset[CityDay]
     """The run's own."""
+    of_siblings: frozenset[CityDay]
+    """Those of the other runs of its backfill, which report them themselves."""
     done: frozenset[CityDay]
-    """Of these, already in the lake when the run began."""
+    """Of its own, already in the lake when the run began."""
     job_refs: tuple[int, ...]
     """Vendor jobs that own city-days wait for, as the ledger numbers them."""
     not_sent: dict[CityDay, tuple[CityDayState, str]]

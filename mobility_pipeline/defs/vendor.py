@@ -84,6 +84,7 @@ def plan_vendor_jobs(
         refs = [job.ref for job in outcome.jobs if ledger.pending(job.ref) & target.own]
     asked = Asked(
         city_days=target.own,
+        of_siblings=partitions.whole - partitions.own if partitions else frozenset(),
         done=outcome.done & target.own,
         job_refs=tuple(refs),
         not_sent=_not_sent(outcome),
