@@ -21,11 +21,8 @@ from mobility_pipeline.cli_scope import choose_feeds
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.erase import Stock, list_city
 from mobility_pipeline.lake.erase import erase as erase_days
-from mobility_pipeline.resources.clients import (
-    make_lake,
-    open_lake_bucket,
-    open_registry,
-)
+from mobility_pipeline.resources.clients import open_lake_bucket, open_registry
+from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger

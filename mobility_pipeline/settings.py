@@ -32,6 +32,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 """The checkout this package runs from: home of `cities/` and `dagster.yaml`."""
 
 _ENV_FILE = "MOBILITY_ENV_FILE"
+_DAGSTER_HOME = PROJECT / ".dagster"
 
 MAX_ASSUMED_SESSION_S = 3600
 """STS refuses longer sessions for a role that was assumed from a role."""
@@ -124,7 +125,7 @@ class Settings(BaseSettings):
     """Newest days that `recheck_recent_days_schedule` asks for again."""
     mobility_keep_runs_days: int | None = Field(None, ge=MIN_KEEP_RUNS_DAYS)
     """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
-    dagster_home: Path = PROJECT / ".dagster"
+    dagster_home: Path = _DAGSTER_HOME
 
     @field_validator("veraset_api_key")
     @classmethod
@@ -263,6 +264,12 @@ def child_environment(**variables: str) -> dict[str, str]:
         if name not in ours and not name.startswith(("AWS_", "S3_BUCKET", "DAGSTER_"))
     }
     return {**kept, _ENV_FILE: os.devnull, **variables}
+
+
+def read_dagster_home() -> Path:
+    """Return the folder of Dagster's instance, whatever other settings say."""
+    home = os.environ.get("DAGSTER_HOME")  # noqa: TID251  # the module that may
+    return Path(home) if home else _DAGSTER_HOME
 
 
 def announce_dagster_home(home: Path) -> None:

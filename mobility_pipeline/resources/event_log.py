@@ -5,20 +5,20 @@ stores: 20–27 ms an event, of which a city-day has seven. With connections kep
 7–8 ms (`dagster.yaml` names this class; PostgreSQL keeps its own connections).
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from dagster import StringSource
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import QueuePool
+
+from mobility_pipeline.settings import read_dagster_home
 
 _MAX_OPEN = 8
 """Databases kept open: the index, and those of the runs last used."""
@@ -28,7 +28,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
     """Keeps the databases of the index and of a few runs open.
 
     The files are those of Dagster's own class, where it has them, so that either may follow
-    the other. Config: `dagster_home`, the instance's folder.
+    the other: below DAGSTER_HOME.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
     @classmethod
     def config_type(cls) -> Any:
         """Return the shape of the config in `dagster.yaml`."""
-        return {"dagster_home": StringSource}
+        return {}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "OpenSqliteEventLogStorage":
-        """Open the event log of an instance."""
-        folder = os.path.join(config_value["dagster_home"], "history", "runs")  # noqa: PTH118  # Dagster takes a str
-        return cls(folder, inst_data)
+        """Open the event log of this process's instance."""
+        del config_value
+        return cls(str(read_dagster_home() / "history" / "runs"), inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

@@ -14,13 +14,13 @@ ASSET = dg.AssetKey("days")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder whose dagster.yaml names our class."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """DAGSTER_HOME, whose dagster.yaml names our class."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(
         "event_log_storage:\n"
         "  module: mobility_pipeline.resources.event_log\n"
         "  class: OpenSqliteEventLogStorage\n"
-        f"  config: {{dagster_home: {tmp_path}}}\n"
     )
     return tmp_path
 
