@@ -22,7 +22,6 @@ from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.erase import Stock, list_city
 from mobility_pipeline.lake.erase import erase as erase_days
 from mobility_pipeline.resources.clients import open_lake_bucket, open_registry
-from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -132,9 +131,10 @@ def _is_meant(rows: Sequence[Sequence[object]]) -> bool:
 
 
 def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
-    # Dagster takes seconds to load.
+    # Dagster and what lands take seconds to load.
     from mobility_pipeline.defs.erasure import report_erased
     from mobility_pipeline.defs.launch import open_instance
+    from mobility_pipeline.resources.lakes import make_lake
 
     ledger = open_ledger(settings.ledger_url)
     with open_instance(settings.dagster_home) as instance:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -142,3 +144,12 @@ def test_file_that_cannot_be_written_is_one_line(
     answer = place.run("gaps", *span, "--csv", path, "--json")
     assert answer.code == 2
     assert path in answer.document["error"]["message"]
+
+
+def test_commands_start_without_what_takes_seconds_to_load() -> None:
+    """A gap report needs no Dagster, nothing that lands, and no AWS client."""
+    program = "import sys, mobility_pipeline.cli; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert {"dagster", "pandas", "boto3"}.isdisjoint(found.stdout.split())
