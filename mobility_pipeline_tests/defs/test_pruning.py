@@ -39,7 +39,7 @@ def instance(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance on each storage, as the two `dagster.yaml` of the project name it."""
+    """A Dagster instance on each storage, as the two `dagster.yaml` name it."""
     _enter(monkeypatch, make_workplace({}))
     home = tmp_path / "instance"
     home.mkdir()
