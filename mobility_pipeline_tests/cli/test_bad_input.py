@@ -10,7 +10,7 @@ import pytest
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.paths import MANIFEST_NAME, city_day_prefix
-from mobility_pipeline.resources.clients import make_lake
+from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.sandbox.launch import LAKE_BUCKET, Sandbox
 from mobility_pipeline.sandbox.s3_client import connect_internally
 from mobility_pipeline.schemas.feeds import FEEDS

@@ -43,11 +43,11 @@ def instance(
     _enter(monkeypatch, make_workplace({}))
     home = tmp_path / "instance"
     home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
     storage: dict[str, Any] = {
         "event_log_storage": {
             "module": "mobility_pipeline.resources.event_log",
             "class": "OpenSqliteEventLogStorage",
-            "config": {"dagster_home": str(home)},
         }
     }
     if request.param == "postgresql":
