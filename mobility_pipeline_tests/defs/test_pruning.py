@@ -37,14 +37,23 @@ def instance(
     request: pytest.FixtureRequest,
     make_workplace: Callable[[dict[str, str]], Workplace],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance on each storage, in the environment of a user on the sandbox."""
+    """A Dagster instance on each storage, as the two `dagster.yaml` name it."""
     _enter(monkeypatch, make_workplace({}))
-    storage = {}
+    home = tmp_path / "instance"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    storage: dict[str, Any] = {
+        "event_log_storage": {
+            "module": "mobility_pipeline.resources.event_log",
+            "class": "OpenSqliteEventLogStorage",
+        }
+    }
     if request.param == "postgresql":
         url = request.getfixturevalue("empty_postgres_url")
         storage = {"storage": {"postgres": {"postgres_url": url}}}
-    with dg.instance_for_test(overrides=storage) as made:
+    with dg.instance_for_test(overrides=storage, temp_dir=str(home)) as made:
         made.add_dynamic_partitions("city", list(CITIES))
         yield made
 
