@@ -67,15 +67,14 @@ def list_cities(as_json: bool) -> int:
 @_json_option
 def add(file: Path, as_json: bool) -> int:
     """Add a city; without `key` it gets the slugs of its names."""
+    registry = _registry(must_exist=False)
     feature = _read_json(file)
     properties = feature.get("properties") if isinstance(feature, dict) else None
     key = properties.get("key") if isinstance(properties, dict) else None
     if isinstance(properties, dict) and key is None:
-        names = (properties.get(name) for name in ("country", "state_province", "city"))
-        key = make_key(*(str(name or "") for name in names))
-        properties["key"] = key
+        key = _name_key(properties, registry)
     city = city_from_feature(feature, str(key or file.stem))
-    _registry(must_exist=False).add(city)
+    registry.add(city)
     answer(as_json, {"added": city.key}, make_table(("added",), [[city.key]]))
     return DONE
 
@@ -135,6 +134,16 @@ def _registry(*, must_exist: bool = True) -> Registry:
     if not must_exist and "://" not in settings.mobility_cities:
         Path(settings.mobility_cities).expanduser().mkdir(parents=True, exist_ok=True)
     return open_registry(settings)
+
+
+def _name_key(properties: dict[str, Any], registry: Registry) -> str:
+    """Give a city the slugs of its names as key, its country as written already."""
+    spellings = registry.load().country_spellings
+    code = str(properties.get("iso_country_code"))
+    properties["country"] = spellings.get(code, properties.get("country"))
+    names = (properties.get(name) for name in ("country", "state_province", "city"))
+    properties["key"] = make_key(*(str(name or "") for name in names))
+    return properties["key"]
 
 
 def _read_json(file: Path) -> Any:
