@@ -17,6 +17,7 @@ import click
 from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_jobs import jobs
+from mobility_pipeline.cli_lookup import lookup
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
@@ -232,6 +233,7 @@ def gaps(
 
 
 app.add_command(cities)
+cities.add_command(lookup)
 app.add_command(coverage)
 app.add_command(jobs)
 app.add_command(recover)

@@ -1,7 +1,7 @@
 """ISO 3166-1 codes: whether one exists, and which one an English country name means."""
 
 from functools import cache
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import pycountry
 from slugify import slugify
@@ -67,7 +67,7 @@ def is_country_code(code: object) -> TypeGuard[str]:
 
 def country_name(code: str) -> str:
     """Return the everyday English name of an alpha-2 code that exists."""
-    country = pycountry.countries.get(alpha_2=code)
+    country: Any = pycountry.countries.get(alpha_2=code)
     name: str = getattr(country, "common_name", None) or country.name
     short = name.partition(", ")[0]
     return short if find_country_code(short) == code else name

@@ -60,7 +60,7 @@ class Cities:
     @property
     def country_spellings(self) -> Mapping[str, str]:
         """How each country is written here, by its code: `{"TR": "Türkiye"}`."""
-        last_first = reversed(self.by_key.values())
+        last_first = [*self.by_key.values()][::-1]
         return {city.iso_country_code: city.country for city in last_first}
 
     def find(self, key: str) -> City:
