@@ -1,17 +1,18 @@
 """Make the polygon of a boundary relation: its outer and inner ways, put together.
 
-Source: wiki.openstreetmap.org/wiki/Relation:boundary. The osm2geojson library assembles;
-it closes open rings by a straight line and drops what does not fit, so its result counts
-only where it has exactly the relation's own lines.
+Source: wiki.openstreetmap.org/wiki/Relation:boundary. GEOS assembles (shapely's
+`build_area`), islands in holes included. What it makes counts only where it has exactly
+the relation's own lines, outer ways outside and inner ways as holes: nothing is closed,
+dropped or turned round silently. (osm2geojson 0.3.3 closes open rings by a straight line
+and merges an island with the area around its hole.)
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import osm2geojson
 import shapely
-from shapely.geometry import LineString, MultiLineString, MultiPolygon, Polygon, shape
+from shapely.geometry import LineString, MultiLineString, Polygon
 
 from mobility_pipeline.cities.boundaries import Position
 from mobility_pipeline.errors import BoundaryRefusedError
@@ -45,12 +46,10 @@ def assemble(number: int, members: Sequence[_Member]) -> list[Polygon]:
         raise BoundaryRefusedError(f"{name} has no outer ways: it is not an area")
     for role in _ROLES:
         _refuse_open_ends(name, [way for way in ways if way["role"] == role])
-    lines = MultiLineString([_line(way) for way in ways])
-    # The library groups neighbours by role; parts of one ring may stand apart.
-    for ordered in (ways, sorted(ways, key=lambda way: way["role"], reverse=True)):
-        area = _convert(number, ordered)
-        if area is not None and _has_lines(area, lines):
-            return [*area.geoms]
+    area = shapely.build_area(MultiLineString([_line(way) for way in ways]))
+    polygons = [part for part in shapely.get_parts(area) if isinstance(part, Polygon)]
+    if polygons and _has_lines(polygons, ways):
+        return polygons
     raise BoundaryRefusedError(
         f"the ways of {name} cross or overlap, so that they form no area: look at it on "
         "openstreetmap.org, or upload the boundary from another source"
@@ -87,21 +86,17 @@ def _refuse_open_ends(name: str, ways: Sequence[_Member]) -> None:
         )
 
 
-def _convert(number: int, ways: Sequence[_Member]) -> MultiPolygon | None:
-    relation = {
-        "type": "relation",
-        "id": number,
-        "tags": {"type": "multipolygon"},
-        "members": [dict(way) for way in ways],
+def _has_lines(polygons: Sequence[Polygon], ways: Sequence[_Member]) -> bool:
+    """Return whether the polygons' shells are the outer ways, their holes the inner."""
+    made = {
+        "outer": [polygon.exterior for polygon in polygons],
+        "inner": [hole for polygon in polygons for hole in polygon.interiors],
     }
-    document = {"elements": [relation]}
-    # What fails is seen by the caller; its log would hold the whole relation.
-    features = osm2geojson.json2geojson(document, log_level="CRITICAL")["features"]
-    geometries = [shape(feature["geometry"]) for feature in features]
-    area = geometries[0] if len(geometries) == 1 else None
-    return area if isinstance(area, MultiPolygon) else None
-
-
-def _has_lines(area: MultiPolygon, lines: MultiLineString) -> bool:
-    difference = shapely.symmetric_difference(area.boundary, lines)
-    return area.is_valid and difference.length <= _SLACK_DEGREES
+    return all(
+        shapely.symmetric_difference(
+            MultiLineString([ring.coords for ring in made[role]]),
+            MultiLineString([_line(way) for way in ways if way["role"] == role]),
+        ).length
+        <= _SLACK_DEGREES
+        for role in _ROLES
+    )

@@ -30,8 +30,9 @@ _ANSWERS = Path(__file__).parent / "osm_answers"
 _NO_FAULTS = {"overpass": [], "nominatim": [], "hang_seconds": 5, "slot_seconds": None}
 """What can be switched on: wrong answers of each, one a request; and how long they take.
 
-A wrong answer is a status, `[status, Retry-After]`, `html`, `slow`, `huge`, any other text, or the
-`remark` of an HTTP 200. `slot_seconds` is what the status page says.
+A wrong answer is a status, `[status, Retry-After]`, `html`, `slow`, `huge`, the `remark`
+of an HTTP 200 (`runtime error: …`), or any other text.
+`slot_seconds` is what the status page says.
 """
 
 _PAGE = (
