@@ -13,7 +13,7 @@ from mobility_pipeline.errors import (
 from mobility_pipeline_tests.cities.map_world import MapWorld
 
 TIMED_OUT = 'runtime error: Query timed out in "query" at line 1 after 61 seconds.'
-OUT_OF_MEMORY = 'runtime error: Query run out of memory in "query" at line 1 using about 513 MB of RAM.'
+OUT_OF_MEMORY = "runtime error: Query run out of memory using about 513 MB of RAM."
 OVERPASS = "/api/interpreter"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline_tests.conftest import Workplace
 
 
@@ -87,15 +88,9 @@ def test_mistake_is_one_sentence(
     assert words in document["error"]["message"]
 
 
-def test_busy_server_is_exit_1(workplace: Workplace) -> None:
+def test_busy_server_is_exit_1(workplace: Workplace, sandbox: Sandbox) -> None:
     """A server that wants us to come later is not "nothing there"."""
-    answer = workplace.run(
-        "cities",
-        "lookup",
-        "Esenler",
-        "--country",
-        "TR",
-        "--json",
-        OVERPASS_API_URL="http://127.0.0.1:1/api/interpreter",
-    )
-    assert (answer.code, answer.document["error"]["type"]) == (1, "MapServerError")
+    sandbox.set_osm_faults(overpass=[[429, 600]])
+    code, document = lookup(workplace, "Esenler", "--country", "TR")
+    assert (code, document["error"]["type"]) == (1, "MapServerError")
+    assert "come again in 600 s" in document["error"]["message"]
