@@ -33,6 +33,7 @@ _Answer = TypeVar("_Answer")
 _APPLICATION = "mobility-pipeline/0.1"
 _CHUNK_BYTES = 65_536
 _WORDS_LENGTH = 300
+_NO_ADDRESS = "OVERPASS_API_URL or NOMINATIM_API_URL is no address that can be asked"
 _ASK_AGAIN: frozenset[int] = frozenset(
     {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 )
@@ -123,10 +124,10 @@ class MapServers:
         fields: Mapping[str, str],
         find_wait: Callable[[], float | None],
     ) -> object:
-        place = urlsplit(url).netloc
+        place, service = _read_address(url)
         try:
             with (
-                self._turn(place),
+                self._turn(service),
                 requests.request(
                     method,
                     url,
@@ -141,18 +142,17 @@ class MapServers:
                 content = _read_content(response, place)
         except requests.RequestException as error:
             if isinstance(error, ValueError):  # an address that cannot be
-                raise MapServerRefusedError(f"{url} is no address to ask") from error
+                raise MapServerRefusedError(_NO_ADDRESS) from error
             raise MapServerError(f"{place} gave no answer: {_name(error)}") from error
         return _judge(response, content, place, find_wait)
 
     @contextmanager
-    def _turn(self, place: str) -> Generator[None]:
+    def _turn(self, service: str) -> Generator[None]:
         """Wait for our turn at one server, also behind our other processes."""
         folder: Path = self.cache.folder.parent
         folder.mkdir(parents=True, exist_ok=True)
-        name = place.replace(":", "_")
-        stamp = folder / f"{name}.last"
-        with FileLock(folder / f"{name}.lock"):
+        stamp = folder / f"{service}.last"
+        with FileLock(folder / f"{service}.lock"):
             wait = self._left_at(stamp) + self.interval_s - self.cache.now()
             if 0 < wait <= self.interval_s:  # more: the clock was changed
                 self.sleep(wait)
@@ -166,6 +166,17 @@ class MapServers:
             return float(stamp.read_text())
         except (OSError, ValueError):
             return 0.0
+
+
+def _read_address(url: str) -> tuple[str, str]:
+    """Return the server to name in messages, and a file name of its service."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise MapServerRefusedError(_NO_ADDRESS) from error
+    place = parts.netloc.rpartition("@")[2]  # before it stands a password
+    folder = parts.path.rpartition("/")[0]
+    return place, re.sub(r"[^A-Za-z0-9.]", "_", place + folder)
 
 
 def _read_content(response: requests.Response, place: str) -> bytes:

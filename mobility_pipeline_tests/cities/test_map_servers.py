@@ -120,7 +120,7 @@ def test_slow_server_is_a_time_out(maps: MapWorld) -> None:
     ("url", "error", "words"),
     [
         ("http://127.0.0.1:1/api/interpreter", MapServerError, "no connection"),
-        ("http://[::1/api", MapServerRefusedError, "is no address"),
+        ("http://[::1/api", MapServerRefusedError, "is no address that"),
         ("{sandbox}/elsewhere", MapServerRefusedError, "HTTP 404.*check OVERPASS"),
     ],
 )
@@ -186,3 +186,12 @@ def test_we_say_who_we_are(maps: MapWorld) -> None:
     esenler(maps)
     agents = {request["agent"] for request in maps.asked()}
     assert agents == {"mobility-pipeline/0.1 (maps@example.invalid)"}
+
+
+def test_password_in_an_address_is_not_said(maps: MapWorld) -> None:
+    """A server of one's own may want a password; messages do not hold it."""
+    url = maps.servers.overpass_url.replace("//", "//me:hush@")
+    maps.sandbox.set_osm_faults(overpass=[403])
+    with pytest.raises(MapServerRefusedError) as refused:
+        find_boundaries(maps.but(overpass_url=url), "Esenler", "TR")
+    assert "hush" not in str(refused.value)
