@@ -54,7 +54,10 @@ def answer(question: str, world: World) -> Found:
     Raises:
         ParseError: the question cannot be read.
     """
-    return _Reader(_split(question), world).run()
+    try:
+        return _Reader(_split(question), world).run()
+    except (IndexError, KeyError, re.error) as error:
+        raise ParseError(f"parse error: {error}") from error
 
 
 def _split(question: str) -> list[str]:
