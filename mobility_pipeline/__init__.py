@@ -10,7 +10,7 @@ Data flows down this list; imports point up it:
     checks/      5 judge     predicates over a city-day or a table
     analytics/   6 derive    presence, flows, trips
     serving/     7 answer    HTTP API and city console
-    sandbox/                 the outside world on one machine: S3, STS and a simulated vendor
+    sandbox/                 the outside world on one machine: S3, the vendor, OpenStreetMap
     resources/               settings -> clients of the rooms above, as Dagster resources
     defs/                    Dagster assets, jobs, schedules and sensors, one module per room
 

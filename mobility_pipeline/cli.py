@@ -18,6 +18,7 @@ from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_erase import erase
 from mobility_pipeline.cli_jobs import jobs
+from mobility_pipeline.cli_lookup import lookup
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
@@ -234,6 +235,7 @@ def gaps(
 
 
 app.add_command(cities)
+cities.add_command(lookup)
 coverage.add_command(erase)
 app.add_command(coverage)
 app.add_command(jobs)

@@ -39,7 +39,7 @@ def cities() -> None:
 @_json_option
 def list_cities(as_json: bool) -> int:
     """List cities."""
-    known = _registry().load()
+    known = open_cities().load()
     warn_refused(known.refused)
     documents = [
         {
@@ -67,16 +67,8 @@ def list_cities(as_json: bool) -> int:
 @_json_option
 def add(file: Path, as_json: bool) -> int:
     """Add a city; without `key` it gets the slugs of its names."""
-    feature = _read_json(file)
-    properties = feature.get("properties") if isinstance(feature, dict) else None
-    key = properties.get("key") if isinstance(properties, dict) else None
-    if isinstance(properties, dict) and key is None:
-        names = (properties.get(name) for name in ("country", "state_province", "city"))
-        key = make_key(*(str(name or "") for name in names))
-        properties["key"] = key
-    city = city_from_feature(feature, str(key or file.stem))
-    _registry(must_exist=False).add(city)
-    answer(as_json, {"added": city.key}, make_table(("added",), [[city.key]]))
+    key = add_feature(_read_json(file), file.stem)
+    answer(as_json, {"added": key}, make_table(("added",), [[key]]))
     return DONE
 
 
@@ -85,7 +77,7 @@ def add(file: Path, as_json: bool) -> int:
 @_json_option
 def import_cities(file: Path, as_json: bool) -> int:
     """Import cities of the predecessor."""
-    registry = _registry(must_exist=False)
+    registry = open_cities(must_exist=False)
     imported = import_legacy(_read_json(file), registry.load())
     refused = [*imported.refused, *registry.add_all(imported.cities)]
     names = {city.name for city in refused}
@@ -109,7 +101,7 @@ def import_cities(file: Path, as_json: bool) -> int:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False))
 def export(kind: str, out: Path | None) -> int:
     """Export the registry."""
-    known = _registry().load()
+    known = open_cities().load()
     warn_refused(known.refused)
     write = export_geojson if kind == "geojson" else export_csv
     text = write(known.by_key.values())
@@ -125,16 +117,44 @@ def export(kind: str, out: Path | None) -> int:
 @_json_option
 def retire(key: str, as_json: bool) -> int:
     """Retire a city."""
-    _registry().retire(key)
+    open_cities().retire(key)
     answer(as_json, {"retired": key}, make_table(("retired",), [[key]]))
     return DONE
 
 
-def _registry(*, must_exist: bool = True) -> Registry:
+def add_feature(feature: Any, name: str) -> str:
+    """Add the city a GeoJSON Feature describes, and return its key.
+
+    Args:
+        feature: without `key` it gets the slugs of its names.
+        name: to call it by where it has no key at all.
+    """
+    registry = open_cities(must_exist=False)
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    key = properties.get("key") if isinstance(properties, dict) else None
+    if isinstance(properties, dict) and key is None:
+        key = _name_key(properties, registry)
+    city = city_from_feature(feature, str(key or name))
+    registry.add(city)
+    return city.key
+
+
+def open_cities(*, must_exist: bool = True) -> Registry:
+    """Open the registry; where it need not exist, its folder is made."""
     settings = load_settings()
     if not must_exist and "://" not in settings.mobility_cities:
         Path(settings.mobility_cities).expanduser().mkdir(parents=True, exist_ok=True)
     return open_registry(settings)
+
+
+def _name_key(properties: dict[str, Any], registry: Registry) -> str:
+    """Give a city the slugs of its names as key, its country as written already."""
+    spellings = registry.load().country_spellings
+    code = str(properties.get("iso_country_code"))
+    properties["country"] = spellings.get(code, properties.get("country"))
+    names = (properties.get(name) for name in ("country", "state_province", "city"))
+    properties["key"] = make_key(*(str(name or "") for name in names))
+    return properties["key"]
 
 
 def _read_json(file: Path) -> Any:

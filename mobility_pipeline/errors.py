@@ -59,6 +59,28 @@ class RegistryConflictError(TransientError):
     """Somebody else changed the city between reading and writing it."""
 
 
+class MapServerError(TransientError):
+    """Overpass or Nominatim is busy, timed out, or sent something that is no answer.
+
+    Attributes:
+        retry_after_s: seconds the server asked us to wait, where it said so.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class MapServerRefusedError(PermanentError):
+    """Overpass or Nominatim refused the request: wrong address, blocked, too much."""
+
+    is_users_mistake = True
+
+
+class BoundaryRefusedError(UsageError):
+    """A boundary of OpenStreetMap is not there, or no area of interest can be made of it."""
+
+
 class VendorTransientError(TransientError):
     """The vendor answered 429 or 5xx, timed out, or sent something that is not JSON.
 

@@ -111,6 +111,13 @@ class Settings(BaseSettings):
     daily_sync_endpoint_configs: Text = ""
     """JSON: `{"movement/job/pings": {"enabled_schemas": ["FULL"]}}`."""
 
+    overpass_api_url: Text = "https://overpass-api.de/api/interpreter"
+    """The Overpass API that boundaries are looked up with, `interpreter` included."""
+    nominatim_api_url: Text = "https://nominatim.openstreetmap.org"
+    """The Nominatim that names and points are looked up with."""
+    mobility_contact: Text | None = None
+    """E-mail address or page by which those servers' owners reach us."""
+
     mobility_home: Path = PROJECT / ".mobility"
     """Ledger, embedded object store, caches."""
     mobility_ledger_url: SecretStr | None = None
@@ -139,6 +146,20 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with https:// or http://")
         return value.rstrip("/").removesuffix("/v1")
+
+    @field_validator("overpass_api_url", "nominatim_api_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with https:// or http://")
+        return value.rstrip("/")
+
+    @field_validator("mobility_contact")
+    @classmethod
+    def _fit_for_a_header(cls, value: str | None) -> str | None:
+        if value and not (value.isascii() and value.isprintable()):
+            raise ValueError("must be an e-mail address or the address of a page")
+        return value
 
     @field_validator("aws_session_duration")
     @classmethod

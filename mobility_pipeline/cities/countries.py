@@ -1,6 +1,7 @@
 """ISO 3166-1 codes: whether one exists, and which one an English country name means."""
 
 from functools import cache
+from typing import Any, TypeGuard
 
 import pycountry
 from slugify import slugify
@@ -37,10 +38,49 @@ _EVERYDAY_NAMES = {
 }
 """Names people write that ISO 3166 (pycountry) does not hold in any form."""
 
+_ALSO_WRITTEN_AS = {
+    "AU": "CC CX NF",
+    "CN": "HK MO TW",
+    "DK": "FO GL",
+    "FI": "AX",
+    "FR": "BL GF GP MF MQ NC PF PM RE TF WF YT",
+    "GB": "AI BM FK GG GI GS IM IO JE KY MS PN SH TC VG",
+    "IL": "PS",
+    "MA": "EH",
+    "NL": "AW BQ CW SX",
+    "NO": "SJ",
+    "NZ": "CK NU TK",
+    "PS": "IL",
+    "RU": "UA",
+    "US": "AS GU MP PR UM VI",
+}
+"""Code -> codes of places that somebody writes under it: territories, disputed land.
 
-def is_country_code(code: object) -> bool:
+Only to tell a slip from a choice; it judges no claim.
+"""
+
+
+def is_country_code(code: object) -> TypeGuard[str]:
     """Return whether this is an upper-case ISO 3166-1 alpha-2 code."""
     return isinstance(code, str) and code in _codes()
+
+
+def country_name(code: str) -> str:
+    """Return the everyday English name of an alpha-2 code that exists."""
+    country: Any = pycountry.countries.get(alpha_2=code)
+    name: str = getattr(country, "common_name", None) or country.name
+    short = name.partition(", ")[0]
+    return short if find_country_code(short) == code else name
+
+
+def may_be_written_as(place: str, code: str) -> bool:
+    """Return whether a place of one code may be written under another one.
+
+    Args:
+        place: alpha-2 code of where it is.
+        code: alpha-2 code that somebody gave it.
+    """
+    return place == code or place in _ALSO_WRITTEN_AS.get(code, "").split()
 
 
 def find_country_code(name: str) -> str | None:

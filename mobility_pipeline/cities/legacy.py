@@ -50,23 +50,28 @@ def import_legacy(records: object, existing: Cities) -> Imported:
         records: the parsed `cities.json`.
         existing: the registry the cities will be added to.
 
+    A country is written as in the registry, else as in its first record: Turkey, turkiye
+    and Türkiye are one.
+
     Raises:
         UsageError: it is not a list.
     """
     if not isinstance(records, list):
         raise UsageError("cities.json must be a list of city records")
     cities: dict[str, City] = {}
+    spellings = dict(existing.country_spellings)
     names: dict[str, _Named] = {}
     refused: dict[_Named, Sequence[str]] = {}
     for number, item in enumerate(cast("list[object]", records), 1):
         record = cast("_Record", item if isinstance(item, Mapping) else {})
         named = _Named(number, _make_name(record) or f"record {number}")
-        city, problems = _read_record(record)
+        city, problems = _read_record(record, spellings)
         problems = problems or _find_repeat(city, existing, cities, names)
         if city is None or problems:
             refused[named] = problems
         else:
             cities[city.key], names[city.key] = city, named
+            spellings.setdefault(city.iso_country_code, city.country)
     admitted, conflicts = admit(cities.values(), tuple(existing.by_key.values()))
     refused |= {names[key]: _explain(texts) for key, texts in conflicts.items()}
     return Imported(
@@ -89,10 +94,14 @@ def _make_name(record: _Record) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _read_record(record: _Record) -> tuple[City | None, list[str]]:
+def _read_record(
+    record: _Record, spellings: Mapping[str, str]
+) -> tuple[City | None, list[str]]:
     if not record:
         return None, ["is not an object with city, country and coordinates"]
     country, state_province, city = (_text(record, field) for field in _PLACE)
+    code = find_country_code(country)
+    country = spellings.get(code or "", country)
     key = make_key(country, state_province, city)
     geometry, radius_m = _read_boundary(record)
     time_zone = _find_zone(record, geometry, radius_m)
@@ -101,7 +110,7 @@ def _read_record(record: _Record) -> tuple[City | None, list[str]]:
         "country": country,
         "state_province": state_province,
         "city": city,
-        "iso_country_code": find_country_code(country),
+        "iso_country_code": code,
         "time_zone": time_zone,
         "status": "active",
         "source": SOURCE,
@@ -160,7 +169,14 @@ def _reword(problems: Sequence[str], properties: Mapping[str, Any]) -> list[str]
         "time_zone": "latitude and longitude lie in no time zone: on the open sea, "
         "swapped or missing",
     }
-    return [words.get(problem.split(" ", 1)[0], problem) for problem in problems]
+    firsts = [problem.split(" ", 1)[0] for problem in problems]
+    # Without a good boundary no time zone was looked for: that is no second problem.
+    bad_boundary = any(first not in properties for first in firsts)
+    return [
+        words.get(first, problem)
+        for first, problem in zip(firsts, problems, strict=True)
+        if not (bad_boundary and first == "time_zone")
+    ]
 
 
 def _find_repeat(

@@ -58,6 +58,12 @@ class Cities:
         """The cities whose days are asked for."""
         return {key: city for key, city in self.by_key.items() if city.is_active}
 
+    @property
+    def country_spellings(self) -> Mapping[str, str]:
+        """How each country is written here, by its code: `{"TR": "Türkiye"}`."""
+        last_first = [*self.by_key.values()][::-1]
+        return {city.iso_country_code: city.country for city in last_first}
+
     def find(self, key: str) -> City:
         """Return the city of a key, active or retired.
 

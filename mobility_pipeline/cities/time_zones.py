@@ -5,6 +5,7 @@ from OpenStreetMap, ODbL), which hold territorial waters too.
 """
 
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
@@ -31,6 +32,18 @@ def find_time_zone(longitude: float, latitude: float) -> str | None:
     """
     name = _finder().timezone_at(lng=longitude, lat=latitude)
     return None if name is None or name.startswith(_OPEN_SEA) else name
+
+
+def find_zone_country(name: str) -> str | None:
+    """Find the ISO 3166-1 alpha-2 code of the country that a time zone is in."""
+    return _countries().get(name)
+
+
+@cache
+def _countries() -> dict[str, str]:
+    table = (files("tzdata") / "zoneinfo" / "zone.tab").read_text("utf-8")
+    rows = [line.split("\t") for line in table.splitlines() if line[:1] != "#"]
+    return {zone: code for code, _, zone, *_ in rows}
 
 
 @cache

@@ -4,14 +4,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, cast
-
-from shapely.geometry import shape
+from typing import TYPE_CHECKING, cast
 
 from mobility_pipeline.cities.boundaries import find_boundary_problems
 from mobility_pipeline.cities.countries import is_country_code
+from mobility_pipeline.cities.places import find_place_problems
 from mobility_pipeline.cities.quoting import quote
-from mobility_pipeline.cities.time_zones import find_time_zone, is_time_zone
+from mobility_pipeline.cities.time_zones import is_time_zone
 
 if TYPE_CHECKING:
     from mobility_pipeline.cities.city import City
@@ -48,8 +47,9 @@ def find_problems(feature: object, path_key: str | None = None) -> list[str]:
         )
     fields = cast("Mapping[str, object]", properties)
     boundary = find_boundary_problems(members.get("geometry"), fields.get("radius_m"))
-    if not boundary:
-        boundary = _find_swap_problems(members["geometry"], fields.get("time_zone"))
+    code = fields.get("iso_country_code")
+    if not boundary and is_country_code(code):
+        boundary = find_place_problems(members["geometry"], code)
     return problems + boundary
 
 
@@ -183,23 +183,6 @@ def _is_date(value: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _find_swap_problems(geometry: object, time_zone: object) -> list[str]:
-    """Find a boundary that lies in the city's time zone only with lon and lat swapped.
-
-    Most cities are valid places either way round, so the range alone cannot tell.
-    """
-    inside = shape(cast("Any", geometry)).representative_point()
-    longitude, latitude = inside.x, inside.y
-    if abs(longitude) > 90 or find_time_zone(longitude, latitude) == time_zone:
-        return []
-    if find_time_zone(latitude, longitude) != time_zone:
-        return []
-    return [
-        f"geometry looks swapped: [{longitude:g}, {latitude:g}] is not in {time_zone}, "
-        f"[{latitude:g}, {longitude:g}] is; GeoJSON wants [lon, lat]"
-    ]
 
 
 def _parents(key: str) -> list[str]:

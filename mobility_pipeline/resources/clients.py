@@ -2,9 +2,11 @@
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from time import sleep
+from time import sleep, time
 from typing import TYPE_CHECKING
 
+from mobility_pipeline.cities.answer_cache import AnswerCache
+from mobility_pipeline.cities.map_servers import MapServers
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.landing.storage import Bucket
@@ -15,6 +17,8 @@ from mobility_pipeline.vendor.planner import Limits
 
 if TYPE_CHECKING:
     from mobility_pipeline.resources.aws import Buckets
+
+_MAP_AGE_S = 24 * 60 * 60
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -54,6 +58,18 @@ def make_vendor_client(settings: Settings) -> VerasetClient:
     """Make a client for the vendor's API."""
     return VerasetClient(
         settings.veraset_api_url, settings.require_api_key(), sleep=sleep
+    )
+
+
+def make_map_servers(settings: Settings) -> MapServers:
+    """Say how to ask OpenStreetMap's servers; answers are kept for a day."""
+    folder = settings.mobility_home / "cache" / "osm"
+    return MapServers(
+        overpass_url=settings.overpass_api_url,
+        nominatim_url=settings.nominatim_api_url,
+        contact=settings.mobility_contact,
+        cache=AnswerCache(folder, max_age_s=_MAP_AGE_S, now=time),
+        sleep=sleep,
     )
 
 

@@ -18,8 +18,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path(".mobility/sandbox"))
     parser.add_argument("--s3-port", type=int, default=0)
     parser.add_argument("--vendor-port", type=int, default=0)
+    parser.add_argument("--osm-port", type=int, default=0)
     arguments = parser.parse_args()
-    ports = (arguments.s3_port, arguments.vendor_port)
+    ports = (arguments.s3_port, arguments.vendor_port, arguments.osm_port)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with (

@@ -1,10 +1,11 @@
-"""Start and stop the outside world as two processes, and hand out how to reach it."""
+"""Start and stop the outside world as three processes, and hand out how to reach it."""
 
 import os
 import selectors
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,16 +50,18 @@ class SandboxOptions:
 
 
 class Sandbox:
-    """Two running servers; a context manager that stops them.
+    """Three running servers; a context manager that stops them.
 
     They also end when the process that started them does, however it ends.
     """
 
-    def __init__(self, s3: "_Server", vendor: "_Server") -> None:
+    def __init__(self, s3: "_Server", vendor: "_Server", osm: "_Server") -> None:
         self._s3 = s3
         self._vendor = vendor
+        self._osm = osm
         self.s3_url = s3.url
         self.vendor_url = vendor.url
+        self.osm_url = osm.url
         self._buckets = connect_internally(s3.url)
 
     @classmethod
@@ -66,28 +69,29 @@ class Sandbox:
         cls,
         home: Path,
         options: SandboxOptions | None = None,
-        ports: tuple[int, int] = (0, 0),
+        ports: tuple[int, int, int] = (0, 0, 0),
     ) -> Self:
-        """Start both servers and create both buckets.
+        """Start all servers and create both buckets.
 
         Args:
-            home: folder for `s3.log` and `vendor.log`, created where missing.
+            home: folder for `s3.log`, `vendor.log` and `osm.log`, created where missing.
             options: null = the defaults.
-            ports: of S3 and of the vendor; 0 = any free port.
+            ports: of S3, the vendor and OpenStreetMap; 0 = any free port.
 
         Raises:
             RuntimeError: a server did not start; holds the end of its log.
         """
         home.mkdir(parents=True, exist_ok=True)
-        s3 = _Server("s3", home, ports[0], [])
-        try:
+        with ExitStack() as started:
+            s3 = _Server("s3", home, ports[0], [])
+            started.callback(s3.stop)
             arguments = ["--s3-url", s3.url, "--api-key", API_KEY]
             arguments += _vendor_arguments(options or SandboxOptions())
             vendor = _Server("vendor", home, ports[1], arguments)
-        except BaseException:
-            s3.stop()
-            raise
-        sandbox = cls(s3, vendor)
+            started.callback(vendor.stop)
+            osm = _Server("osm", home, ports[2], [])
+            started.pop_all()
+        sandbox = cls(s3, vendor, osm)
         for bucket in (LAKE_BUCKET, VENDOR_BUCKET):
             sandbox._buckets.create_bucket(
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
@@ -106,6 +110,9 @@ class Sandbox:
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_DEFAULT_REGION": REGION,
             "S3_BUCKET": LAKE_BUCKET,
+            "OVERPASS_API_URL": f"{self.osm_url}/api/interpreter",
+            "NOMINATIM_API_URL": self.osm_url,
+            "MOBILITY_CONTACT": "sandbox@example.invalid",
         }
 
     def set_vendor_faults(self, **faults: Any) -> None:
@@ -116,8 +123,13 @@ class Sandbox:
         """Change these faults of S3 and STS (`s3_faults.S3Faults`)."""
         _post(f"{self.s3_url}/_sandbox/faults", faults)
 
+    def set_osm_faults(self, **faults: Any) -> None:
+        """Change these faults of OpenStreetMap (`osm.py`)."""
+        _post(f"{self.osm_url}/_sandbox/faults", faults)
+
     def reset(self) -> None:
-        """Clear faults, jobs and counts of both servers; stored objects stay."""
+        """Clear faults, jobs and counts of all servers; stored objects stay."""
+        _post(f"{self.osm_url}/_sandbox/reset", {})
         _post(f"{self.vendor_url}/_sandbox/reset", {})
         _post(f"{self.s3_url}/_sandbox/reset", {})
 
@@ -145,8 +157,15 @@ class Sandbox:
         answer.raise_for_status()
         return answer.json()["requests"]
 
+    def osm_requests(self) -> list[dict[str, str]]:
+        """Return what OpenStreetMap was asked: path, agent, and the fields."""
+        answer = requests.get(f"{self.osm_url}/_sandbox/requests", timeout=_TIMEOUT_S)
+        answer.raise_for_status()
+        return answer.json()
+
     def stop(self) -> None:
-        """Stop both servers; twice is fine."""
+        """Stop all servers; twice is fine."""
+        self._osm.stop()
         self._vendor.stop()
         self._s3.stop()
 
@@ -160,7 +179,7 @@ class Sandbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop both servers."""
+        """Stop all servers."""
         self.stop()
 
     def _admin_jobs(self) -> dict[str, Any]:

@@ -5,12 +5,12 @@ Shape: the envelope `{request_id, error_code, error_message, data}`; 422 has
 """
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, cast
 
 import requests
 
+from mobility_pipeline.backoff import read_retry_after
 from mobility_pipeline.errors import (
     AreasRefusedError,
     MobilityError,
@@ -94,10 +94,10 @@ def _error_of_status(
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return VendorTransientError(
-            message, retry_after_s=_retry_after_s(response), may_have_happened=False
+            message, retry_after_s=read_retry_after(response), may_have_happened=False
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _ASK_AGAIN:
-        return VendorTransientError(message, retry_after_s=_retry_after_s(response))
+        return VendorTransientError(message, retry_after_s=read_retry_after(response))
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return VendorAuthenticationError(f"{message}; check VERASET_API_KEY")
     if status < HTTPStatus.BAD_REQUEST:
@@ -157,19 +157,3 @@ def _refused_areas(envelope: Json | None) -> frozenset[tuple[str, int]]:
             case _:
                 return frozenset()
     return frozenset(areas)
-
-
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Return the seconds to wait, from either form of Retry-After; null without one.
-
-    A date counts from the answer's own `Date`, so that no clock of ours is involved.
-    """
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-        answered = parsedate_to_datetime(response.headers.get("Date", ""))
-        return max((until - answered).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None

@@ -18,6 +18,7 @@ from tenacity import (
 )
 from urllib3.exceptions import NewConnectionError
 
+from mobility_pipeline.backoff import wait_after
 from mobility_pipeline.errors import (
     ConfigurationError,
     MobilityError,
@@ -26,7 +27,6 @@ from mobility_pipeline.errors import (
     VendorTransientError,
 )
 from mobility_pipeline.vendor.answers import Json, read_envelope, refuse_error_code
-from mobility_pipeline.vendor.backoff import wait_after
 from mobility_pipeline.vendor.endpoints import check_submittable
 from mobility_pipeline.vendor.statuses import (
     JobStatus,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
+from mobility_pipeline.backoff import wait_after
 from mobility_pipeline.errors import VendorPermanentError, VendorTransientError
-from mobility_pipeline.vendor.backoff import wait_after
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import JobState, VendorJob

@@ -1,6 +1,10 @@
 """Small cities that one can check by eye."""
 
+from dataclasses import replace
 from typing import Any
+
+import shapely
+from shapely.geometry import shape
 
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.geojson import city_from_feature
@@ -40,6 +44,13 @@ def make_feature(
     }
 
 
-def make_city(key: str = KEY, geometry: object = None, **properties: object) -> City:
-    """A valid city, but for what is given."""
-    return city_from_feature(make_feature(geometry, key=key, **properties), key)
+def make_city(key: str = KEY, geometry: Any = None, **properties: object) -> City:
+    """A valid city, but for what is given; anywhere, whatever its country says."""
+    is_circle = geometry is not None and geometry["type"] == "Point"
+    there = {"type": "Point", "coordinates": VANCOUVER} if is_circle else None
+    code = properties.pop("iso_country_code", "CA")
+    city = city_from_feature(make_feature(there, key=key, **properties), key)
+    shape_there = city.geometry if geometry is None else shape(geometry)
+    return replace(
+        city, geometry=shapely.force_2d(shape_there), iso_country_code=str(code)
+    )

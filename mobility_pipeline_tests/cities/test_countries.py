@@ -1,7 +1,11 @@
 import pycountry
 import pytest
 
-from mobility_pipeline.cities.countries import find_country_code, is_country_code
+from mobility_pipeline.cities.countries import (
+    country_name,
+    find_country_code,
+    is_country_code,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +15,8 @@ from mobility_pipeline.cities.countries import find_country_code, is_country_cod
         ("  dominican republic ", "DO"),
         ("Turkey", "TR"),
         ("Türkiye", "TR"),
+        ("turkiye", "TR"),
+        ("TÜRKİYE", "TR"),
         ("South Korea", "KR"),
         ("Republic of Korea", "KR"),
         ("Ivory Coast", "CI"),
@@ -69,3 +75,20 @@ def test_only_upper_case_alpha_2_is_a_code(code: object) -> None:
     """Anything but an existing upper-case alpha-2 code is refused."""
     assert not is_country_code(code)
     assert is_country_code("CA")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("KE", "Kenya"),
+        ("TZ", "Tanzania"),
+        ("KR", "South Korea"),
+        ("TR", "Türkiye"),
+        ("CD", "Congo, The Democratic Republic of the"),
+        ("VG", "Virgin Islands, British"),
+    ],
+)
+def test_country_name_is_the_everyday_one(code: str, name: str) -> None:
+    """A name is short where it is still that country's alone."""
+    assert country_name(code) == name
+    assert find_country_code(name) == code

@@ -23,6 +23,7 @@ NAIROBI = make_city(
     "kenya/nairobi",
     {"type": "Point", "coordinates": [36.8, -1.3]},
     radius_m=2000,
+    iso_country_code="KE",
     time_zone="Africa/Nairobi",
     status="retired",
     legacy_prefix="kenya/nairobi",

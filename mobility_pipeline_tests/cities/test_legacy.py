@@ -140,7 +140,14 @@ def test_key_and_old_prefix(record: object, key: str, legacy_prefix: str) -> Non
         ),
         ({"latitude": None}, "not [longitude, latitude] in numbers"),
         ({"latitude": "nan"}, "not [longitude, latitude] in numbers"),
-        ({"latitude": "-70.6693", "longitude": "-33.4489"}, "lie in no time zone"),
+        (
+            {"latitude": "-70.6693", "longitude": "-33.4489"},
+            "is in the ocean, not in Chile",
+        ),
+        ({"latitude": "-70.6693", "longitude": "-33.4489"}, "look swapped"),
+        ({"latitude": "33.4489"}, "is in the ocean, not in Chile: [-70.6693, 33.4489]"),
+        ({"longitude": "70.6693"}, "is in the ocean"),
+        ({"country": "Turkey"}, "is in Chile, not in Türkiye: [-70.6693, -33.4489]"),
         ({"latitude": "145", "longitude": "-37"}, "look swapped"),
         ({"radius_meters": "wide"}, "a Point needs radius_m, not 'wide'"),
         ({"radius_meters": None}, "a Point needs radius_m, not None"),
@@ -149,7 +156,7 @@ def test_key_and_old_prefix(record: object, key: str, legacy_prefix: str) -> Non
             {"polygon_geojson": {"type": "Polygon", "coordinates": [BOW_TIE]}},
             "not valid",
         ),
-        ({"polygon_geojson": make_square(-33.5, -70.7)}, "looks swapped"),
+        ({"polygon_geojson": make_square(-33.5, -70.7)}, "look swapped"),
         ({"polygon_geojson": FEATURE, "latitude": "99"}, "lie in no time zone"),
         ({"polygon_geojson": "POLYGON((0 0))"}, "geometry is missing"),
         ({"polygon_geojson": {"type": "Feature", "geometry": None}}, "is missing"),
@@ -174,6 +181,56 @@ def test_bad_record_is_refused_by_name(fields: dict[str, Any], words: str) -> No
     (refused,) = result.refused
     assert any(words in problem for problem in refused.problems), refused
     assert "example.org" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"latitude": "145", "longitude": "-37"},
+        {"latitude": "-70.6693", "longitude": "-33.4489"},
+        {"latitude": None},
+        {
+            "polygon_geojson": {"type": "Polygon", "coordinates": [BOW_TIE]},
+            "latitude": None,
+        },
+    ],
+)
+def test_bad_boundary_is_one_problem(fields: dict[str, Any]) -> None:
+    """A bad place or boundary is not also said to lie in no time zone."""
+    (refused,) = import_records(make_record() | fields).refused
+    (problem,) = refused.problems
+    assert "time zone" not in problem
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_spellings_of_a_country_are_one_country(known: bool) -> None:
+    """Turkey, turkiye and Türkiye give one country: the registry's, else the first."""
+    spelled = ("Turkey", "turkiye", " Türkiye ")
+    records = [
+        make_record(f"İzmir {number}", "", country, str(38.4 + number / 10), "27.1")
+        for number, country in enumerate(spelled)
+    ]
+    there = make_city("turkiye/bursa", iso_country_code="TR", country="Türkiye")
+    existing = Cities({there.key: there} if known else {}, ())
+    result = import_records(*records, existing=existing)
+    slug = "turkiye" if known else "turkey"
+    assert [city.key for city in result.cities] == [
+        f"{slug}/izmir_{number}" for number in range(3)
+    ]
+    assert {city.country for city in result.cities} == {
+        "Türkiye" if known else "Turkey"
+    }
+    assert result.cities[1].legacy_prefix == "turkiye/i\u0307zmir_1"
+
+
+def test_same_city_in_two_spellings_of_its_country() -> None:
+    """A city listed under Turkey and under Türkiye is a duplicate."""
+    records = [
+        make_record("Bursa", "", country, "40.2", "29.0")
+        for country in ("Turkey", "Türkiye")
+    ]
+    (refused,) = import_records(*records).refused
+    assert "duplicate of record 1" in refused.problems[0]
 
 
 def test_every_problem_at_once() -> None:

@@ -96,15 +96,67 @@ def test_missing_properties_do_not_hide_the_boundary() -> None:
     assert problems[1].startswith("geometry is missing")
 
 
-def test_swap_in_range_is_found_by_the_time_zone() -> None:
-    """[lat, lon] of Nairobi is a valid place, but not in Nairobi's time zone."""
-    nairobi = {"time_zone": "Africa/Nairobi", "iso_country_code": "KE"}
-    assert find_problems(make_feature(make_square(36.8, -1.3), **nairobi)) == []
-    (problem,) = find_problems(make_feature(make_square(-1.3, 36.8), **nairobi))
-    assert "looks swapped" in problem
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "words"),
+    [
+        (36.8, -1.3, "geometry is in Kenya, not in Canada: [36.85, -1.25]"),
+        (-30, 0, "geometry is in the ocean, not in Canada: [-29.95, 0.05]"),
+        (-98.5, 39.5, "geometry is in United States, not in Canada"),
+        (18.2, 42.5, "not in Canada"),
+    ],
+)
+def test_another_place_than_its_country(
+    longitude: float, latitude: float, words: str
+) -> None:
+    """A boundary in the sea or abroad is refused, in one sentence that says where."""
+    (problem,) = find_problems(make_feature(make_square(longitude, latitude)))
+    assert words in problem
+    assert "swapped" not in problem
 
 
-def test_outside_its_time_zone_is_no_swap() -> None:
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "code"),
+    [(36.8, -1.3, "KE"), (28.9, 41.0, "TR"), (42.5, 18.2, "SA"), (18.2, -33.9, "ZA")],
+)
+def test_swap_in_range_is_found_by_the_country(
+    longitude: float, latitude: float, code: str
+) -> None:
+    """[lat, lon] is a valid place for most cities, but not in their country."""
+    right = make_feature(make_square(longitude, latitude), iso_country_code=code)
+    assert find_problems(right) == []
+    wrong = make_feature(make_square(latitude, longitude), iso_country_code=code)
+    (problem,) = find_problems(wrong)
+    assert "look swapped" in problem
+
+
+def test_swapped_circle_is_found() -> None:
+    """A point with radius is looked at as well."""
+    point = {"type": "Point", "coordinates": [-1.3, 36.8]}
+    (problem,) = find_problems(
+        make_feature(point, radius_m=1000, iso_country_code="KE")
+    )
+    assert "look swapped" in problem
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "codes"),
+    [
+        (-66.1, 18.4, ("PR", "US")),
+        (114.15, 22.3, ("HK", "CN")),
+        (55.45, -20.9, ("RE", "FR")),
+        (35.2, 31.9, ("PS", "IL")),
+    ],
+)
+def test_territory_may_have_either_code(
+    longitude: float, latitude: float, codes: tuple[str, ...]
+) -> None:
+    """A territory's own code and that of its state are both fine."""
+    for code in codes:
+        square = make_square(longitude, latitude, 0.02)
+        assert find_problems(make_feature(square, iso_country_code=code)) == []
+
+
+def test_another_time_zone_is_fine() -> None:
     """A city that uses another zone than its place is left alone."""
     assert find_problems(make_feature(time_zone="Asia/Tokyo")) == []
 

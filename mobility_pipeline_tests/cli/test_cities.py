@@ -141,6 +141,51 @@ def test_added_city_gets_its_key_from_its_names(place: Workplace) -> None:
     assert "exists" in again.document["error"]["message"]
 
 
+def _feature(city: str, country: str, position: list[float]) -> dict[str, Any]:
+    properties = {
+        "country": country,
+        "state_province": "",
+        "city": city,
+        "iso_country_code": "KE",
+        "time_zone": "Africa/Nairobi",
+        "status": "active",
+        "source": "synthetic",
+        "radius_m": 2000,
+    }
+    point = {"type": "Point", "coordinates": position}
+    return {"type": "Feature", "properties": properties, "geometry": point}
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        ([-4.05, 39.66], "geometry is in Spain, not in Kenya"),
+        ([-4.05, 39.66], "look swapped"),
+        ([60.0, -4.05], "geometry is in the ocean, not in Kenya"),
+        ([-123.1, 49.25], "geometry is in Canada, not in Kenya"),
+    ],
+)
+def test_city_elsewhere_is_refused(
+    place: Workplace, position: list[float], words: str
+) -> None:
+    """A city in the sea or in another country is not added, and it says where it is."""
+    file = place.home / "new.geojson"
+    file.write_text(json.dumps(_feature("Mombasa", "Kenya", position)))
+    answer = place.run("cities", "add", str(file), "--json")
+    assert answer.code == 2
+    assert words in answer.document["error"]["message"]
+
+
+def test_country_is_written_as_in_the_registry(place: Workplace) -> None:
+    """A second spelling of a country makes no second country."""
+    file = place.home / "new.geojson"
+    file.write_text(
+        json.dumps(_feature("Mombasa", "Republic of Kenya", [39.66, -4.05]))
+    )
+    answer = place.run("cities", "add", str(file), "--json")
+    assert answer.document == {"added": "kenya/mombasa"}
+
+
 def test_retired_city_is_not_asked_for_and_stays_listed(place: Workplace) -> None:
     """Retiring ends requests; the file stays."""
     assert place.run("cities", "retire", CITIES[0], "--json").code == 0

@@ -38,6 +38,9 @@ def test_the_environment_points_to_the_servers(sandbox: Sandbox) -> None:
         "AWS_SECRET_ACCESS_KEY",
         "AWS_DEFAULT_REGION",
         "S3_BUCKET",
+        "OVERPASS_API_URL",
+        "NOMINATIM_API_URL",
+        "MOBILITY_CONTACT",
     }
     assert "sandbox" in environment["VERASET_API_KEY"]
 
@@ -60,10 +63,10 @@ def test_the_servers_die_with_their_starter(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_stopping_ends_both_and_twice_is_fine(tmp_path: Path) -> None:
+def test_stopping_ends_all_and_twice_is_fine(tmp_path: Path) -> None:
     """After `stop` nobody listens; a second `stop` does nothing."""
     with Sandbox.start(tmp_path, SandboxOptions(places=None)) as sandbox:
-        urls = [sandbox.s3_url, sandbox.vendor_url]
+        urls = [sandbox.s3_url, sandbox.vendor_url, sandbox.osm_url]
     sandbox.stop()
     assert not any(_listens(url) for url in urls)
 
@@ -75,7 +78,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(RuntimeError, match=r"(?s)s3\.log.*in use"),
     ):
-        Sandbox.start(tmp_path, ports=(taken.getsockname()[1], 0))
+        Sandbox.start(tmp_path, ports=(taken.getsockname()[1], 0, 0))
 
 
 @pytest.mark.processes
