@@ -13,9 +13,14 @@ from mobility_pipeline.cities.guide.template import make_template
 from mobility_pipeline.cities.uploads.boundary import Boundary, prepare_boundary
 from mobility_pipeline.cities.uploads.layers import Upload, choose_layer
 from mobility_pipeline.cities.uploads.opening import open_upload, read_file
-from mobility_pipeline.cities.uploads.projection import describe_crs
 from mobility_pipeline.cities.uploads.regions import read_regions
 from mobility_pipeline.cli_output import DONE, answer, make_table
+from mobility_pipeline.cli_upload_output import (
+    boundary_table,
+    describe_boundary,
+    describe_layers,
+    layer_table,
+)
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import open_regions, open_registry
 from mobility_pipeline.settings import load_settings
@@ -97,7 +102,7 @@ def report_boundary(
         "layers": describe_layers(upload),
         "boundary": describe_boundary(boundary),
     }
-    answer(as_json, document, Group(_layer_table(upload), boundary_table(boundary)))
+    answer(as_json, document, Group(layer_table(upload), boundary_table(boundary)))
     return DONE
 
 
@@ -179,7 +184,7 @@ def list_regions(key: str, as_json: bool) -> int:
     settings = load_settings()
     open_registry(settings).load().find(key)
     stored = open_regions(settings)
-    layers = [stored.read(key, slug) for slug in stored.list(key)]
+    layers = [stored.read(key, slug) for slug in stored.list_slugs(key)]
     documents = [
         {
             "layer": layer.slug,
@@ -216,71 +221,6 @@ def write_guide(out: Path, as_json: bool) -> int:
         as_json, {"written": written}, make_table(("written",), [[w] for w in written])
     )
     return DONE
-
-
-def describe_layers(upload: Upload) -> list[dict[str, Any]]:
-    """Describe the layers of a file as documents do."""
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "features": len(layer.geometries),
-            "crs": describe_crs(layer.crs) if layer.crs else None,
-            "bbox": layer.bbox,
-        }
-        for layer in upload.layers
-    ]
-
-
-def describe_boundary(boundary: Boundary) -> dict[str, Any]:
-    """Describe a boundary and what was changed as documents do."""
-    offer = boundary.offer
-    return {
-        "layer": boundary.layer,
-        "crs": boundary.crs,
-        "features": boundary.features,
-        "vertices": boundary.vertices,
-        "area_km2": boundary.area_km2,
-        "bbox": boundary.geometry.bounds,
-        "changes": [
-            {
-                "kind": change.kind,
-                "text": change.text,
-                "area_before_km2": change.area_before_km2,
-                "area_after_km2": change.area_after_km2,
-            }
-            for change in boundary.changes
-        ],
-        "simplification_offered": offer
-        and {
-            "vertices": offer.vertices,
-            "tolerance_m": offer.tolerance_m,
-            "area_before_km2": offer.area_before_km2,
-            "area_after_km2": offer.area_after_km2,
-            "moved_km2": offer.moved_km2,
-        },
-    }
-
-
-def boundary_table(boundary: Boundary) -> Group:
-    """Show a boundary and what was changed."""
-    rows = [
-        ("area", f"{boundary.area_km2:,.3f} km²"),
-        ("vertices", f"{boundary.vertices:,}"),
-        *(("changed", change.text) for change in boundary.changes),
-    ]
-    if boundary.offer is not None:
-        text = boundary.offer.describe(boundary.vertices)
-        rows.append(("offered", f"with --simplify {text}"))
-    return make_table(("boundary", boundary.layer), rows)
-
-
-def _layer_table(upload: Upload) -> Group:
-    rows = [
-        [row["name"], row["kind"], row["features"], row["crs"] or "not known"]
-        for row in describe_layers(upload)
-    ]
-    return make_table(("layer", "kind", "features", "CRS"), rows)
 
 
 def _open(file: Path) -> Upload:

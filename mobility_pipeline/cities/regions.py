@@ -81,7 +81,7 @@ class Regions:
             obstore.put(self._store, path, content)
         return outside
 
-    def list(self, key: str) -> list[str]:
+    def list_slugs(self, key: str) -> list[str]:
         """Return the slugs of a city's region layers, sorted; may be empty."""
         prefix = key + _FOLDER
         return sorted(

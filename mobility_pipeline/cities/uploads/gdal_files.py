@@ -150,8 +150,14 @@ def _read_layer(
             str(field): column.tolist()
             for field, column in zip(meta["fields"], columns, strict=True)
         },
-        notes=tuple(dict.fromkeys(clean_text(str(item.message)) for item in remarks)),
+        notes=tuple(dict.fromkeys(_say(str(item.message)) for item in remarks)),
     )
+
+
+def _say(remark: str) -> str:
+    if remark.startswith("Measured (M)"):
+        return "measures (M) were dropped"
+    return clean_text(remark)
 
 
 def _read_wkb(name: str, number: int, wkb: Any) -> BaseGeometry | None:

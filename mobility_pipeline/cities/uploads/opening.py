@@ -146,5 +146,7 @@ def _with_unique_names(layers: Sequence[tuple[str, Layer]]) -> list[Layer]:
         stem = PurePosixPath(path)
         full = path if stem.name == layer.name else f"{path}/{layer.name}"
         name = layer.name if counts[layer.name] == 1 else clean_text(full)
+        while any(name == other.name for other in named):
+            name += "'"  # control characters were all that told them apart
         named.append(replace(layer, name=name))
     return named

@@ -108,8 +108,6 @@ def locate(layer: Layer, crs_text: str | None) -> Located:
     present = layer.present
     if any(shape.has_z for shape in present):
         changes.append("heights (Z) were dropped")
-    if any(shapely.has_m(shape) for shape in present):
-        changes.append("measures (M) were dropped")
     moved = iter(_to_wgs84([_flatten(shape) for shape in present], crs))
     if crs != CRS.from_user_input(_WGS84):
         changes.append(f"reprojected from {describe_crs(crs)} to WGS 84 ({_WGS84})")
