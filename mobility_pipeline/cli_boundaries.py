@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def boundary_options(*, required: bool) -> Callable[..., Callable[..., int]]:
     """Give a verb `--boundary` and what belongs to it, read into one `BoundaryFile`."""
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        @wraps(verb)
         def read(
             boundary: Path | None,
             layer: str | None,
@@ -74,8 +76,6 @@ def boundary_options(*, required: bool) -> Callable[..., Callable[..., int]]:
             file = boundary and BoundaryFile(boundary, layer, crs, simplify)
             return verb(boundary=file, **options)
 
-        read.__name__ = verb.__name__
-        read.__doc__ = verb.__doc__
         wrapped = _simplify_option(_crs_option(_layer_option(read)))
         return click.option(
             "--boundary",

@@ -1,5 +1,6 @@
 """The submission guide as one self-contained HTML page."""
 
+import re
 from importlib.resources import files
 from string import Template
 
@@ -10,6 +11,7 @@ from mobility_pipeline.cities.uploads.archive import LIMITS, MEBIBYTE
 from mobility_pipeline.cities.uploads.layers import BOUNDARY_SUFFIXES
 from mobility_pipeline.cities.uploads.simplify import MAX_VERTICES
 
+_CODE = re.compile(r"<code>[^<]*</code>")
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -45,4 +47,5 @@ def render_guide() -> str:
     # A table wider than a telephone scrolls by itself; the page does not.
     body = body.replace("<table>", '<div class="wide"><table>')
     body = body.replace("</table>", "</table></div>")
+    body = _CODE.sub(lambda code: code[0].replace("_", "_<wbr>"), body)
     return _PAGE.substitute(style=style, body=body)

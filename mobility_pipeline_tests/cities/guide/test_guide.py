@@ -75,7 +75,7 @@ def test_whole_template_is_readable_at_once() -> None:
 
 def test_guide_is_one_self_contained_page() -> None:
     """Nothing is loaded from anywhere, no placeholder is left, each layer is named."""
-    page = render_guide()
+    page = render_guide().replace("<wbr>", "")
     assert not re.search(r"<script|<link|<img|https?://|url\(|@import", page)
     assert "$" not in page
     assert "50 MB" in page

@@ -31,11 +31,15 @@ def make_shapefile(
     name: str = "area",
     **columns: list[Any],
 ) -> dict[str, bytes]:
-    """Write a shapefile; returns file name -> content."""
+    """Write a shapefile, without .prj where the CRS is null; file name -> content."""
     folder.mkdir(parents=True, exist_ok=True)
     columns = columns or {"name": [f"part {n}" for n in range(len(shapes))]}
-    frame = geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
+    frame = geopandas.GeoDataFrame(
+        columns, geometry=list(shapes), crs=crs or "EPSG:32636"
+    )
     frame.to_file(folder / f"{name}.shp", driver="ESRI Shapefile", engine="pyogrio")
+    if crs is None:
+        (folder / f"{name}.prj").unlink()
     return {file.name: file.read_bytes() for file in sorted(folder.glob(f"{name}.*"))}
 
 

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from math import cos, pi, radians, sin
 from pathlib import Path
 
@@ -48,7 +50,8 @@ def test_utm_shapefile_becomes_degrees(tmp_path: Path) -> None:
     boundary = prepare_boundary(read_shapefile(tmp_path, UTM, crs="EPSG:32636"))
     assert boundary.area_km2 == pytest.approx(UTM_KM2, rel=1e-4)
     corner = Transformer.from_crs(32636, 4326, always_xy=True).transform(5e5, 1e6)
-    assert boundary.geometry.bounds[:2] == pytest.approx(corner, abs=2e-7)
+    vertices = shapely.extract_unique_points(boundary.geometry)
+    assert vertices.distance(Point(corner)) < 2e-7
     assert boundary.crs == "EPSG:32636 WGS 84 / UTM zone 36N"
     assert kinds(boundary) == ["crs", "rounded"]
 
@@ -123,8 +126,19 @@ def test_measures_are_dropped(tmp_path: Path) -> None:
     measured = shapely.from_wkt(
         "POLYGON M ((0 0 1, 0.1 0 1, 0.1 0.1 1, 0 0.1 1, 0 0 1))"
     )
-    content = make_geopackage(tmp_path / "a.gpkg", {"area": [measured]})
-    boundary = prepare_boundary(choose_layer(open_upload(content, "a.gpkg")))
+    path = tmp_path / "a.gpkg"
+    make_geopackage(path, {"area": [box(0, 0, 0.1, 0.1)]})
+    wkb = b"GP\x00\x01" + (4326).to_bytes(4, "little")
+    wkb += shapely.to_wkb(measured, flavor="iso", output_dimension=4)
+    with closing(sqlite3.connect(path)) as database:
+        triggers = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        )
+        for (name,) in triggers.fetchall():  # they call functions that GDAL brings
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE area SET geom = ?", (wkb,))
+        database.commit()
+    boundary = prepare_boundary(choose_layer(open_upload(path.read_bytes(), "a.gpkg")))
     assert "measures (M) were dropped" in [change.text for change in boundary.changes]
 
 
