@@ -64,7 +64,10 @@ class Layer:
     def bbox(self) -> tuple[float, float, float, float] | None:
         """Least x, least y, greatest x, greatest y, in the layer's CRS."""
         present = self.present
-        return shapely.GeometryCollection(present).bounds if present else None
+        if not present:
+            return None
+        west, south, east, north = shapely.GeometryCollection(present).bounds
+        return west, south, east, north
 
     @property
     def is_boundary_by_name(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
@@ -14,6 +15,8 @@ from mobility_pipeline.cities.boundaries import looks_swapped
 from mobility_pipeline.cities.quoting import quote
 from mobility_pipeline.cities.uploads.layers import Layer
 from mobility_pipeline.errors import UploadRefusedError
+
+Positions = np.ndarray[Any, np.dtype[np.float64]]
 
 _CODE = re.compile(r"(EPSG|ESRI):([0-9]{4,6})", re.IGNORECASE)
 _URN = re.compile(r"urn:ogc:def:crs:([A-Za-z]+):[0-9.]*:([A-Za-z0-9]+)")
@@ -163,7 +166,7 @@ def _to_wgs84(shapes: Sequence[BaseGeometry], crs: CRS) -> list[BaseGeometry]:
     return list(shapely.set_coordinates(np.array(shapes, dtype=object), moved))
 
 
-def _check_positions(positions: np.ndarray, crs: CRS) -> None:
+def _check_positions(positions: Positions, crs: CRS) -> None:
     if not np.isfinite(positions).all():
         raise UploadRefusedError(
             "the layer has coordinates that are not finite numbers"
@@ -175,7 +178,7 @@ def _check_positions(positions: np.ndarray, crs: CRS) -> None:
         )
 
 
-def _check_degrees(positions: np.ndarray, crs: CRS) -> None:
+def _check_degrees(positions: Positions, crs: CRS) -> None:
     """Refuse what is no place, or a place far from where the CRS is used."""
     outside = (np.abs(positions) > (360, 90)).any(axis=1)
     if outside.any():

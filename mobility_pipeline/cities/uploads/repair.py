@@ -1,5 +1,8 @@
 """Shapes that are not quite polygons: crossing rings, slivers, the antimeridian."""
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import numpy as np
 import shapely
 from shapely import affinity
@@ -26,7 +29,8 @@ def only_polygons(shape: BaseGeometry) -> MultiPolygon:
         return shape
     if not isinstance(shape, GeometryCollection):
         return MultiPolygon()
-    parts = [part for member in shape.geoms for part in only_polygons(member).geoms]
+    members = cast("Sequence[BaseGeometry]", shape.geoms)
+    parts = [part for member in members for part in only_polygons(member).geoms]
     return MultiPolygon(parts)
 
 
@@ -70,7 +74,9 @@ def _jumps(shape: BaseGeometry) -> bool:
     )
 
 
-def _continue_eastward(positions: np.ndarray) -> np.ndarray:
+def _continue_eastward(
+    positions: np.ndarray[Any, np.dtype[np.float64]],
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     longitudes, latitudes = positions.T
     return np.column_stack(
         [np.where(longitudes < 0, longitudes + _TURN, longitudes), latitudes]
