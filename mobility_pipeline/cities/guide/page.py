@@ -11,7 +11,7 @@ from mobility_pipeline.cities.uploads.archive import LIMITS, MEBIBYTE
 from mobility_pipeline.cities.uploads.layers import BOUNDARY_SUFFIXES
 from mobility_pipeline.cities.uploads.simplify import MAX_VERTICES
 
-_CODE = re.compile(r"<code>[^<]*</code>")
+_CODE = re.compile(r"<td><code>[^<]*</code>")
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>

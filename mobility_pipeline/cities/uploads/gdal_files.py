@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyogrio
 import shapely
@@ -160,7 +159,7 @@ def _say(remark: str) -> str:
     return clean_text(remark)
 
 
-def _read_wkb(name: str, number: int, wkb: Any) -> BaseGeometry | None:
+def _read_wkb(name: str, number: int, wkb: bytes | None) -> BaseGeometry | None:
     if wkb is None:
         return None
     try:

@@ -55,7 +55,9 @@ class Layer:
     @property
     def kind(self) -> Kind:
         """What the layer holds."""
-        kinds = {_KINDS.get(shape.geom_type, "mixed") for shape in self.present}
+        kinds: set[Kind] = {
+            _KINDS.get(shape.geom_type, "mixed") for shape in self.present
+        }
         if len(kinds) > 1:
             return "mixed"
         return kinds.pop() if kinds else "empty"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import shapely
@@ -80,7 +80,7 @@ def read_gdal_crs(text: str | None) -> tuple[CRS | None, str]:
     if _GRID_FILES.search(text):  # PROJ would open the files it names
         return None, "its CRS names grid files"
     try:
-        return CRS.from_user_input(text), ""
+        return CRS.from_string(text), ""
     except CRSError:
         return None, f"its CRS {quote(text[:80])} is unknown"
 
@@ -112,7 +112,7 @@ def locate(layer: Layer, crs_text: str | None) -> Located:
     if any(shape.has_z for shape in present):
         changes.append("heights (Z) were dropped")
     moved = iter(_to_wgs84([_flatten(shape) for shape in present], crs))
-    if crs != CRS.from_user_input(_WGS84):
+    if crs != CRS.from_string(_WGS84):
         changes.append(f"reprojected from {describe_crs(crs)} to WGS 84 ({_WGS84})")
     return Located(
         geometries=[
@@ -126,7 +126,7 @@ def locate(layer: Layer, crs_text: str | None) -> Located:
 
 def describe_crs(crs: CRS) -> str:
     """Name a CRS as people know it."""
-    code = crs.to_authority()
+    code = cast("tuple[str, str] | None", crs.to_authority())
     return f"{code[0]}:{code[1]} {crs.name}" if code else crs.name
 
 
@@ -155,13 +155,13 @@ def _to_wgs84(shapes: Sequence[BaseGeometry], crs: CRS) -> list[BaseGeometry]:
         transformer = Transformer.from_crs(
             crs, _WGS84, always_xy=True, allow_ballpark=False
         )
-        x, y = transformer.transform(*positions.T, errcheck=True)
+        x_and_y = transformer.transform(*positions.T, errcheck=True)
     except ProjError as error:
         raise UploadRefusedError(
             f"{describe_crs(crs)} can't be turned into WGS 84 here ({error}): "
             "is it the right CRS? Else save the layer as EPSG:4326 and send that"
         ) from error
-    moved = np.column_stack([x, y])
+    moved: Positions = np.column_stack(cast("tuple[Any, Any]", x_and_y))
     _check_degrees(moved, crs)
     return list(shapely.set_coordinates(np.array(shapes, dtype=object), moved))
 

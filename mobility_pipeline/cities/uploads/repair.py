@@ -77,7 +77,6 @@ def _jumps(shape: BaseGeometry) -> bool:
 def _continue_eastward(
     positions: np.ndarray[Any, np.dtype[np.float64]],
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    longitudes, latitudes = positions.T
-    return np.column_stack(
-        [np.where(longitudes < 0, longitudes + _TURN, longitudes), latitudes]
-    )
+    eastward = positions.copy()
+    eastward[eastward[:, 0] < 0, 0] += _TURN
+    return eastward

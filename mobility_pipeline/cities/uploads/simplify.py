@@ -50,7 +50,8 @@ class Simplification:
 
 def count_vertices(geometry: Polygon | MultiPolygon) -> int:
     """Count positions, the closing one of each ring included."""
-    return int(shapely.get_num_coordinates(geometry))
+    # Its **kwargs have no type.
+    return int(shapely.get_num_coordinates(geometry))  # pyright: ignore[reportUnknownMemberType]
 
 
 def simplify_boundary(geometry: Polygon | MultiPolygon) -> Simplification | None:
@@ -89,7 +90,9 @@ def unwrap_single(geometry: MultiPolygon) -> Polygon | MultiPolygon:
 
 def snap_to_grid(geometry: Polygon | MultiPolygon) -> MultiPolygon:
     """Round positions to GRID_DEGREES; the result is valid."""
-    return make_polygons_valid(shapely.set_precision(geometry, GRID_DEGREES))
+    # Its **kwargs have no type.
+    snapped = shapely.set_precision(geometry, GRID_DEGREES)  # pyright: ignore[reportUnknownMemberType]
+    return make_polygons_valid(snapped)
 
 
 def _simplify(

@@ -137,6 +137,7 @@ def test_measures_are_dropped(tmp_path: Path) -> None:
         for (name,) in triggers.fetchall():  # they call functions that GDAL brings
             database.execute(f'DROP TRIGGER "{name}"')
         database.execute("UPDATE area SET geom = ?", (wkb,))
+        database.execute("UPDATE gpkg_geometry_columns SET m = 1")
         database.commit()
     boundary = prepare_boundary(choose_layer(open_upload(path.read_bytes(), "a.gpkg")))
     assert "measures (M) were dropped" in [change.text for change in boundary.changes]
