@@ -155,13 +155,15 @@ def _to_wgs84(shapes: Sequence[BaseGeometry], crs: CRS) -> list[BaseGeometry]:
         transformer = Transformer.from_crs(
             crs, _WGS84, always_xy=True, allow_ballpark=False
         )
-        x_and_y = transformer.transform(*positions.T, errcheck=True)
+        x_and_y = cast(
+            "tuple[Any, Any]", transformer.transform(*positions.T, errcheck=True)
+        )
     except ProjError as error:
         raise UploadRefusedError(
             f"{describe_crs(crs)} can't be turned into WGS 84 here ({error}): "
             "is it the right CRS? Else save the layer as EPSG:4326 and send that"
         ) from error
-    moved: Positions = np.column_stack(cast("tuple[Any, Any]", x_and_y))
+    moved: Positions = np.column_stack(x_and_y)
     _check_degrees(moved, crs)
     return list(shapely.set_coordinates(np.array(shapes, dtype=object), moved))
 
