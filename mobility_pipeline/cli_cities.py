@@ -5,12 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from shapely.geometry import mapping
 
 from mobility_pipeline.cities.export import export_csv, export_geojson
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
 from mobility_pipeline.cities.legacy import import_legacy
 from mobility_pipeline.cities.registry import Registry
+from mobility_pipeline.cli_boundaries import (
+    BoundaryFile,
+    boundary_options,
+    edit_city,
+    regions,
+    report_boundary,
+    write_guide,
+)
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
@@ -33,6 +42,12 @@ _file_argument = click.argument(
 @click.group(help="The cities we watch: MOBILITY_CITIES, a folder or an s3:// prefix.")
 def cities() -> None:
     """Group the verbs."""
+
+
+cities.add_command(report_boundary)
+cities.add_command(edit_city)
+cities.add_command(regions)
+cities.add_command(write_guide)
 
 
 @cities.command("list", help="Every city, active and retired; refused ones on stderr.")
@@ -64,10 +79,18 @@ def list_cities(as_json: bool) -> int:
 
 @cities.command(help="Add one city from a GeoJSON Feature; see `cities/` for examples.")
 @_file_argument
+@boundary_options(required=False)
 @_json_option
-def add(file: Path, as_json: bool) -> int:
+def add(file: Path, boundary: BoundaryFile | None, as_json: bool) -> int:
     """Add a city; without `key` it gets the slugs of its names."""
-    key = add_feature(_read_json(file), file.stem)
+    feature = _read_json(file)
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    if isinstance(properties, dict) and boundary is not None:
+        _, made = boundary.read()
+        feature["geometry"] = mapping(made.geometry)
+        properties.pop("radius_m", None)
+        properties.setdefault("source", boundary.source(made))
+    key = add_feature(feature, file.stem)
     answer(as_json, {"added": key}, make_table(("added",), [[key]]))
     return DONE
 

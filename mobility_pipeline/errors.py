@@ -51,8 +51,16 @@ class CityRefusedError(UsageError):
         super().__init__(f"city {name} is refused: " + "; ".join(self.problems))
 
 
+class UploadRefusedError(UsageError):
+    """An uploaded file, or the layer chosen from it, cannot be used; says what to do."""
+
+
 class UnknownCityError(UsageError):
     """No city of that key is in the registry."""
+
+
+class UnknownRegionLayerError(UsageError):
+    """A city has no such region layer, or its file is broken."""
 
 
 class RegistryConflictError(TransientError):

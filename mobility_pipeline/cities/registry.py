@@ -17,6 +17,7 @@ from obstore.store import LocalStore
 
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.geojson import city_to_feature, dump_geojson, parse_city
+from mobility_pipeline.cities.regions import is_region_path
 from mobility_pipeline.cities.stores import list_paths, translated_errors
 from mobility_pipeline.cities.validation import admit, find_conflicts, find_problems
 from mobility_pipeline.errors import (
@@ -174,7 +175,11 @@ class Registry:
 
     def _list_keys(self) -> list[str]:
         paths = list_paths(self._store)
-        return [path.removesuffix(SUFFIX) for path in paths if path.endswith(SUFFIX)]
+        return [
+            path.removesuffix(SUFFIX)
+            for path in paths
+            if path.endswith(SUFFIX) and not is_region_path(path)
+        ]
 
     def _read(self, key: str) -> "_CityFile | None":
         """Read one city's file; None where it went away after it was listed."""

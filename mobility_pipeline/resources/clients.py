@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.answer_cache import AnswerCache
 from mobility_pipeline.cities.map_servers import MapServers
+from mobility_pipeline.cities.regions import Regions
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.landing.storage import Bucket
@@ -16,13 +17,25 @@ from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.planner import Limits
 
 if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
     from mobility_pipeline.resources.aws import Buckets
 
 _MAP_AGE_S = 24 * 60 * 60
 
 
 def open_registry(settings: Settings) -> Registry:
-    """Open the registry at MOBILITY_CITIES, a folder or an `s3://` prefix.
+    """Open the registry at MOBILITY_CITIES; see `open_city_store`."""
+    return Registry(open_city_store(settings))
+
+
+def open_regions(settings: Settings) -> Regions:
+    """Open the region layers beside the registry's cities; see `open_city_store`."""
+    return Regions(open_city_store(settings))
+
+
+def open_city_store(settings: Settings) -> "ObjectStore":
+    """Open the place MOBILITY_CITIES names, a folder or an `s3://` prefix.
 
     Raises:
         ConfigurationError: it is not there.
@@ -35,13 +48,12 @@ def open_registry(settings: Settings) -> Registry:
         identity = lake_buckets(settings).identity
         identity.credentials()  # obstore would make one failure of all of them
         credentials = identity.provide
-    store = open_store(
+    return open_store(
         location,
         endpoint_url=settings.aws_endpoint_url,
         region=settings.region,
         credentials=credentials,
     )
-    return Registry(store)
 
 
 def delivery_buckets(settings: Settings) -> "Buckets":

@@ -1,0 +1,227 @@
+"""`mobility cities boundary · edit · regions · guide`: files from city administrations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Group
+
+from mobility_pipeline.cities.guide.page import render_guide
+from mobility_pipeline.cities.guide.template import make_template
+from mobility_pipeline.cities.uploads.boundary import Boundary, prepare_boundary
+from mobility_pipeline.cities.uploads.layers import Upload, choose_layer
+from mobility_pipeline.cities.uploads.opening import open_upload, read_file
+from mobility_pipeline.cities.uploads.regions import read_regions
+from mobility_pipeline.cli_output import DONE, answer, make_table
+from mobility_pipeline.cli_upload_output import (
+    boundary_table,
+    describe_boundary,
+    describe_layers,
+    layer_table,
+)
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.clients import open_regions, open_registry
+from mobility_pipeline.settings import load_settings
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document."
+)
+_layer_option = click.option("--layer", metavar="NAME", help="Which layer of the file.")
+_crs_option = click.option(
+    "--crs", metavar="EPSG:N", help="The file's CRS, where it does not say it."
+)
+_simplify_option = click.option(
+    "--simplify", is_flag=True, help="Take the simplification that is offered."
+)
+
+
+@dataclass(frozen=True)
+class BoundaryFile:
+    """A file with a boundary, and how to read it."""
+
+    file: Path
+    layer: str | None
+    crs: str | None
+    simplify: bool
+
+    def read(self) -> tuple[Upload, Boundary]:
+        """Read the file's layers and make a boundary of the one that is meant."""
+        upload = _open(self.file)
+        layer = choose_layer(upload, self.layer)
+        return upload, prepare_boundary(layer, crs=self.crs, simplify=self.simplify)
+
+    def source(self, boundary: Boundary) -> str:
+        """Say where the boundary is from."""
+        return f"uploaded {self.file.name}, layer {boundary.layer}, {boundary.crs}"
+
+
+def boundary_options(*, required: bool) -> Callable[..., Callable[..., int]]:
+    """Give a verb `--boundary` and what belongs to it, read into one `BoundaryFile`."""
+
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        @wraps(verb)
+        def read(
+            boundary: Path | None,
+            layer: str | None,
+            crs: str | None,
+            simplify: bool,
+            **options: Any,
+        ) -> int:
+            if boundary is None and (layer or crs or simplify):
+                raise UsageError("--layer, --crs and --simplify belong to --boundary")
+            file = boundary and BoundaryFile(boundary, layer, crs, simplify)
+            return verb(boundary=file, **options)
+
+        wrapped = _simplify_option(_crs_option(_layer_option(read)))
+        return click.option(
+            "--boundary",
+            type=_FILE,
+            required=required,
+            help="GeoJSON, GeoPackage or zipped shapefile.",
+        )(wrapped)
+
+    return decorate
+
+
+@click.command("boundary", help="Say what boundary a file holds; changes nothing.")
+@click.argument("file", type=_FILE)
+@_layer_option
+@_crs_option
+@_simplify_option
+@_json_option
+def report_boundary(
+    file: Path, layer: str | None, crs: str | None, simplify: bool, as_json: bool
+) -> int:
+    """Read a boundary and report everything that would be changed."""
+    upload, boundary = BoundaryFile(file, layer, crs, simplify).read()
+    document = {
+        "layers": describe_layers(upload),
+        "boundary": describe_boundary(boundary),
+    }
+    answer(as_json, document, Group(layer_table(upload), boundary_table(boundary)))
+    return DONE
+
+
+@click.command("edit", help="Give a city another boundary, and so another area id.")
+@click.argument("key")
+@boundary_options(required=True)
+@_json_option
+def edit_city(key: str, boundary: BoundaryFile, as_json: bool) -> int:
+    """Replace the boundary of a city."""
+    registry = open_registry(load_settings())
+    city = registry.load().find(key)
+    _, made = boundary.read()
+    changed = replace(
+        city, geometry=made.geometry, radius_m=None, source=boundary.source(made)
+    )
+    registry.edit(changed)
+    document = {
+        "edited": key,
+        "area_id_before": city.area_id,
+        "area_id": changed.area_id,
+        "boundary": describe_boundary(made),
+    }
+    edited = make_table(
+        ("edited", "area id before", "area id now"),
+        [[key, city.area_id, changed.area_id]],
+    )
+    answer(as_json, document, Group(edited, boundary_table(made)))
+    return DONE
+
+
+@click.group(help="Region layers of a city: neighbourhoods, public spaces, …")
+def regions() -> None:
+    """Group the verbs."""
+
+
+@regions.command("add", help="Keep a layer of named polygons or points for a city.")
+@click.argument("key")
+@click.argument("file", type=_FILE)
+@click.option("--name-field", required=True, help="The column of the regions' names.")
+@_layer_option
+@_crs_option
+@_json_option
+def add_regions(
+    key: str,
+    file: Path,
+    name_field: str,
+    layer: str | None,
+    crs: str | None,
+    as_json: bool,
+) -> int:
+    """Add or replace a region layer."""
+    settings = load_settings()
+    city = open_registry(settings).load().find(key)
+    upload = _open(file)
+    if layer is None and len(upload.layers) > 1:
+        names = "; ".join(known.describe() for known in upload.layers)
+        raise UsageError(f"choose the layer with --layer; there are: {names}")
+    chosen = choose_layer(upload, layer)
+    made, changes = read_regions(chosen, name_field, source=upload.file_name, crs=crs)
+    outside = open_regions(settings).write(city, made)
+    document = {
+        "city": key,
+        "layer": made.slug,
+        "regions": len(made.regions),
+        "changes": [*changes],
+        "outside": outside,
+    }
+    rows = [[made.slug, len(made.regions), "; ".join(changes), ", ".join(outside)]]
+    columns = ("layer", "regions", "what was changed", "not touching the city")
+    answer(as_json, document, make_table(columns, rows))
+    return DONE
+
+
+@regions.command("list", help="The region layers of a city.")
+@click.argument("key")
+@_json_option
+def list_regions(key: str, as_json: bool) -> int:
+    """List region layers."""
+    settings = load_settings()
+    open_registry(settings).load().find(key)
+    stored = open_regions(settings)
+    layers = [stored.read(key, slug) for slug in stored.list_slugs(key)]
+    documents = [
+        {
+            "layer": layer.slug,
+            "name": layer.name,
+            "regions": len(layer.regions),
+            "source": layer.source,
+        }
+        for layer in layers
+    ]
+    table = make_table(
+        ("layer", "name", "regions", "source"), [[*row.values()] for row in documents]
+    )
+    answer(as_json, {"city": key, "region_layers": documents}, table)
+    return DONE
+
+
+@click.command("guide", help="Write the page and the template for administrations.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@_json_option
+def write_guide(out: Path, as_json: bool) -> int:
+    """Write the submission guide and its template zip."""
+    contents = {
+        "submission_guide.html": render_guide().encode(),
+        "boundary_template.zip": make_template(),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (out / name).write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{out} can't be written: {error.strerror}") from error
+    written = [str(out / name) for name in contents]
+    answer(
+        as_json, {"written": written}, make_table(("written",), [[w] for w in written])
+    )
+    return DONE
+
+
+def _open(file: Path) -> Upload:
+    return open_upload(read_file(file), file.name)
