@@ -2,23 +2,25 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from mobility_pipeline.cities.export import export_csv, export_geojson
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
+from mobility_pipeline.cities.known import RefusedCity
 from mobility_pipeline.cities.legacy import import_legacy
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
+    STDERR,
     answer,
     make_table,
     warn_refused,
 )
-from mobility_pipeline.errors import UsageError
+from mobility_pipeline.errors import BackupFailedError, UsageError
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import load_settings
 
@@ -87,7 +89,12 @@ def import_cities(file: Path, as_json: bool) -> int:
     """Import cities of the predecessor."""
     registry = _registry(must_exist=False)
     imported = import_legacy(_read_json(file), registry.load())
-    refused = [*imported.refused, *registry.add_all(imported.cities)]
+    failure = None
+    try:
+        added_not = registry.add_all(imported.cities)
+    except BackupFailedError as error:
+        failure, added_not = error, cast("tuple[RefusedCity, ...]", error.outcome)
+    refused = [*imported.refused, *added_not]
     names = {city.name for city in refused}
     added = [city.key for city in imported.cities if city.key not in names]
     document = {
@@ -99,7 +106,9 @@ def import_cities(file: Path, as_json: bool) -> int:
     rows = [(key, "imported") for key in added]
     rows += [(city.name, "; ".join(city.problems)) for city in refused]
     answer(as_json, document, make_table(("city", "result"), rows))
-    return MISSING if refused else DONE
+    if failure is not None:
+        STDERR.print(str(failure), style="red", markup=False, soft_wrap=True)
+    return MISSING if refused or failure else DONE
 
 
 @cities.command(help="Write all cities as GeoJSON or CSV.")
@@ -118,16 +127,6 @@ def export(kind: str, out: Path | None) -> int:
     else:
         out.write_text(text, encoding="utf-8")
     return MISSING if known.refused else DONE
-
-
-@cities.command(help="Stop asking for a city; its data stays.")
-@click.argument("key")
-@_json_option
-def retire(key: str, as_json: bool) -> int:
-    """Retire a city."""
-    _registry().retire(key)
-    answer(as_json, {"retired": key}, make_table(("retired",), [[key]]))
-    return DONE
 
 
 def _registry(*, must_exist: bool = True) -> Registry:

@@ -55,8 +55,30 @@ class UnknownCityError(UsageError):
     """No city of that key is in the registry."""
 
 
-class RegistryConflictError(TransientError):
+class CityChangedError(TransientError):
     """Somebody else changed the city between reading and writing it."""
+
+
+class UnknownVersionError(UsageError):
+    """No version of the registry has that id, or several begin like it."""
+
+
+class VersionUnreadableError(PermanentError):
+    """What was kept of a version of the registry is not readable."""
+
+
+class RestoreRefusedError(UsageError):
+    """A version can't be restored without losing or guessing something."""
+
+
+class BackupFailedError(TransientError):
+    """A change of the registry is made, and its backup is not.
+
+    Attributes:
+        outcome: what the call would have returned.
+    """
+
+    outcome: object = None
 
 
 class VendorTransientError(TransientError):

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobility_pipeline.cities.geojson import city_to_feature
+from mobility_pipeline.cities.known import Cities, RefusedCity
 from mobility_pipeline.cities.legacy import Imported, import_legacy
-from mobility_pipeline.cities.registry import Cities, RefusedCity
 from mobility_pipeline.cities.validation import find_conflicts, find_problems
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline_tests.cities.examples import BOW_TIE, make_city, make_square
