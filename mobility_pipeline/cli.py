@@ -15,8 +15,10 @@ from typing import NoReturn
 import click
 
 from mobility_pipeline.cli_cities import cities
+from mobility_pipeline.cli_city import edit, reactivate, show
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_erase import erase
+from mobility_pipeline.cli_history import backup, diff, history, restore
 from mobility_pipeline.cli_jobs import jobs
 from mobility_pipeline.cli_lookup import lookup
 from mobility_pipeline.cli_output import (
@@ -30,6 +32,7 @@ from mobility_pipeline.cli_output import (
     span,
 )
 from mobility_pipeline.cli_recover import recover
+from mobility_pipeline.cli_retire import retire
 from mobility_pipeline.cli_runs import (
     answer_outcomes,
     answer_preview,
@@ -234,6 +237,8 @@ def gaps(
     return MISSING if is_strict and found else DONE
 
 
+for verb in (show, edit, retire, reactivate, history, diff, restore, backup):
+    cities.add_command(verb)
 app.add_command(cities)
 cities.add_command(lookup)
 coverage.add_command(erase)

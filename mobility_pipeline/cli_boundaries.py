@@ -1,7 +1,7 @@
-"""`mobility cities boundary · edit · regions · guide`: files from city administrations."""
+"""`mobility cities boundary · regions · guide`: files from city administrations."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -103,33 +103,6 @@ def report_boundary(
         "boundary": describe_boundary(boundary),
     }
     answer(as_json, document, Group(layer_table(upload), boundary_table(boundary)))
-    return DONE
-
-
-@click.command("edit", help="Give a city another boundary, and so another area id.")
-@click.argument("key")
-@boundary_options(required=True)
-@_json_option
-def edit_city(key: str, boundary: BoundaryFile, as_json: bool) -> int:
-    """Replace the boundary of a city."""
-    registry = open_registry(load_settings())
-    city = registry.load().find(key)
-    _, made = boundary.read()
-    changed = replace(
-        city, geometry=made.geometry, radius_m=None, source=boundary.source(made)
-    )
-    registry.edit(changed)
-    document = {
-        "edited": key,
-        "area_id_before": city.area_id,
-        "area_id": changed.area_id,
-        "boundary": describe_boundary(made),
-    }
-    edited = make_table(
-        ("edited", "area id before", "area id now"),
-        [[key, city.area_id, changed.area_id]],
-    )
-    answer(as_json, document, Group(edited, boundary_table(made)))
     return DONE
 
 

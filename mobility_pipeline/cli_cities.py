@@ -1,21 +1,24 @@
 """`mobility cities`: the registry of cities."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from shapely.geometry import mapping
 
+from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.export import export_csv, export_geojson
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
+from mobility_pipeline.cities.known import RefusedCity
 from mobility_pipeline.cities.legacy import import_legacy
+from mobility_pipeline.cities.places import find_place_doubt
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cli_boundaries import (
     BoundaryFile,
     boundary_options,
-    edit_city,
     regions,
     report_boundary,
     write_guide,
@@ -23,11 +26,12 @@ from mobility_pipeline.cli_boundaries import (
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
+    STDERR,
     answer,
     make_table,
     warn_refused,
 )
-from mobility_pipeline.errors import UsageError
+from mobility_pipeline.errors import BackupFailedError, UsageError
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import load_settings
 
@@ -45,7 +49,6 @@ def cities() -> None:
 
 
 cities.add_command(report_boundary)
-cities.add_command(edit_city)
 cities.add_command(regions)
 cities.add_command(write_guide)
 
@@ -102,9 +105,15 @@ def import_cities(file: Path, as_json: bool) -> int:
     """Import cities of the predecessor."""
     registry = open_cities(must_exist=False)
     imported = import_legacy(_read_json(file), registry.load())
-    refused = [*imported.refused, *registry.add_all(imported.cities)]
+    failure = None
+    try:
+        added_not = registry.add_all(imported.cities)
+    except BackupFailedError as error:
+        failure, added_not = error, cast("tuple[RefusedCity, ...]", error.outcome)
+    refused = [*imported.refused, *added_not]
     names = {city.name for city in refused}
-    added = [city.key for city in imported.cities if city.key not in names]
+    stored = [city for city in imported.cities if city.key not in names]
+    added = [city.key for city in stored]
     document = {
         "imported": added,
         "refused": [
@@ -114,7 +123,10 @@ def import_cities(file: Path, as_json: bool) -> int:
     rows = [(key, "imported") for key in added]
     rows += [(city.name, "; ".join(city.problems)) for city in refused]
     answer(as_json, document, make_table(("city", "result"), rows))
-    return MISSING if refused else DONE
+    warn_of_places(stored)
+    if failure is not None:
+        STDERR.print(str(failure), style="red", markup=False, soft_wrap=True)
+    return MISSING if refused or failure else DONE
 
 
 @cities.command(help="Write all cities as GeoJSON or CSV.")
@@ -135,16 +147,6 @@ def export(kind: str, out: Path | None) -> int:
     return MISSING if known.refused else DONE
 
 
-@cities.command(help="Stop asking for a city; its data stays.")
-@click.argument("key")
-@_json_option
-def retire(key: str, as_json: bool) -> int:
-    """Retire a city."""
-    open_cities().retire(key)
-    answer(as_json, {"retired": key}, make_table(("retired",), [[key]]))
-    return DONE
-
-
 def add_feature(feature: Any, name: str) -> str:
     """Add the city a GeoJSON Feature describes, and return its key.
 
@@ -159,7 +161,17 @@ def add_feature(feature: Any, name: str) -> str:
         key = _name_key(properties, registry)
     city = city_from_feature(feature, str(key or name))
     registry.add(city)
+    warn_of_places([city])
     return city.key
+
+
+def warn_of_places(cities: Iterable[City]) -> None:
+    """Say on stderr which cities lie in the sea, or in another country than they say."""
+    for city in cities:
+        doubt = find_place_doubt(mapping(city.geometry), city.iso_country_code)
+        if doubt is not None:
+            text = f"city {city.key} is kept, but look at it: {doubt}"
+            STDERR.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def open_cities(*, must_exist: bool = True) -> Registry:

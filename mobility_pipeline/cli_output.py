@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.table import Table
 
-from mobility_pipeline.cities.registry import RefusedCity
+from mobility_pipeline.cities.known import RefusedCity
 from mobility_pipeline.vendor.records import VendorJob
 
 DONE, MISSING, WRONG, STOPPED = 0, 1, 2, 130

@@ -63,10 +63,6 @@ class UnknownRegionLayerError(UsageError):
     """A city has no such region layer, or its file is broken."""
 
 
-class RegistryConflictError(TransientError):
-    """Somebody else changed the city between reading and writing it."""
-
-
 class MapServerError(TransientError):
     """Overpass or Nominatim is busy, timed out, or sent something that is no answer.
 
@@ -87,6 +83,32 @@ class MapServerRefusedError(PermanentError):
 
 class BoundaryRefusedError(UsageError):
     """A boundary of OpenStreetMap is not there, or no area of interest can be made of it."""
+
+
+class CityChangedError(TransientError):
+    """Somebody else changed the city between reading and writing it."""
+
+
+class UnknownVersionError(UsageError):
+    """No version of the registry has that id, or several begin like it."""
+
+
+class VersionUnreadableError(PermanentError):
+    """What was kept of a version of the registry is not readable."""
+
+
+class RestoreRefusedError(UsageError):
+    """A version can't be restored without losing or guessing something."""
+
+
+class BackupFailedError(TransientError):
+    """A change of the registry is made, and its backup is not.
+
+    Attributes:
+        outcome: what the call would have returned.
+    """
+
+    outcome: object = None
 
 
 class VendorTransientError(TransientError):

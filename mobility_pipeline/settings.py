@@ -6,6 +6,7 @@ values count as unset. Nothing is read when the module is imported.
 """
 
 import os
+import pwd
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -124,6 +125,8 @@ class Settings(BaseSettings):
     """SQLAlchemy URL; unset = SQLite in `mobility_home`."""
     mobility_cities: Text = str(PROJECT / "cities")
     """The registry: a folder or an `s3://` prefix."""
+    mobility_user: Text | None = None
+    """Who changes the registry, as its history says; unset = the system's user."""
     mobility_start_date: date = date(2024, 1, 1)
     """First date partition; a city without `first_date` is expected from here on."""
     mobility_recovery_jobs_per_week: int = Field(5, ge=0)
@@ -184,6 +187,16 @@ class Settings(BaseSettings):
         if self.mobility_ledger_url is not None:
             return self.mobility_ledger_url.get_secret_value()
         return f"sqlite:///{self.mobility_home.resolve() / 'ledger.sqlite'}"
+
+    @property
+    def user(self) -> str:
+        """Who is at work: `mobility_user`, else the system's user."""
+        if self.mobility_user is not None:
+            return self.mobility_user
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a container may give a number that has no name
+            return f"uid {os.getuid()}"
 
     def require_api_key(self) -> str:
         """Return the vendor's API key.

@@ -7,6 +7,8 @@ PROCESSES = multiprocessing.get_context("forkserver")
 
 PROCESSES.set_forkserver_preload(
     [
+        "mobility_pipeline_tests.cities.changers",
+        "mobility_pipeline_tests.lake.eraser",
         "mobility_pipeline_tests.lake.landers",
         "mobility_pipeline_tests.lake.publisher",
         "mobility_pipeline_tests.vendor.lock_holders",

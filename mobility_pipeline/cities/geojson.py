@@ -5,6 +5,7 @@ iso_country_code, time_zone, status, source, first_date?, radius_m?, legacy_pref
 Other properties are ignored, and gone once the registry writes the file.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -86,6 +87,14 @@ def city_to_feature(city: City) -> dict[str, Any]:
         },
         "geometry": mapping(city.geometry),
     }
+
+
+def content_sha256(city: City) -> str:
+    """Return the hex digest of all that is stored of a city: other content, other digest.
+
+    Who edits a city says by it which content they saw, see `Registry.replace`.
+    """
+    return hashlib.sha256(dump_geojson(city_to_feature(city)).encode()).hexdigest()
 
 
 def dump_geojson(document: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.countries import find_country_code
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
-from mobility_pipeline.cities.registry import Cities, RefusedCity
+from mobility_pipeline.cities.known import Cities, RefusedCity
 from mobility_pipeline.cities.time_zones import find_time_zone
 from mobility_pipeline.cities.validation import admit, find_problems
 from mobility_pipeline.errors import UsageError

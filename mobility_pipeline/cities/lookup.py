@@ -30,7 +30,7 @@ from mobility_pipeline.cities.overpass_ql import (
     ask_for_named,
     ask_for_relation,
 )
-from mobility_pipeline.cities.places import find_place_problems
+from mobility_pipeline.cities.places import find_place_doubt
 from mobility_pipeline.errors import BoundaryRefusedError, UsageError
 
 MAX_CANDIDATES = 100
@@ -160,7 +160,8 @@ def fetch_boundary(servers: MapServers, osm_id: str, country: str) -> Boundary:
     polygons = assemble(number, relation.members)
     geometry = polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
     problems = find_boundary_problems(mapping(geometry), None)
-    problems = problems or find_place_problems(mapping(geometry), country)
+    doubt = None if problems else find_place_doubt(mapping(geometry), country)
+    problems += [doubt] if doubt else []
     if problems:
         raise BoundaryRefusedError(f"{osm_id}: {'; '.join(problems)}")
     return Boundary(

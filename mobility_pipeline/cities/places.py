@@ -41,27 +41,48 @@ def is_in_country(longitude: float, latitude: float, iso_country_code: str) -> b
 
 
 def find_place_problems(geometry: object, iso_country_code: str) -> list[str]:
-    """Find a boundary that lies in the sea or in another country than its city.
+    """Find a boundary that is in its country only with longitude and latitude swapped.
 
-    Most cities are valid places with longitude and latitude swapped, so the range of
-    the numbers alone cannot tell.
+    Most cities are valid places either way round, so the range of the numbers alone
+    cannot tell.
 
     Args:
         geometry: a valid GeoJSON geometry, EPSG:4326, (lon, lat).
         iso_country_code: a valid code of the city.
     """
-    inside = shape(cast("Any", geometry)).representative_point()
-    longitude, latitude = inside.x, inside.y
-    if is_in_country(longitude, latitude, iso_country_code):
+    longitude, latitude = _position(geometry)
+    if (
+        abs(longitude) > 90
+        or is_in_country(longitude, latitude, iso_country_code)
+        or not is_in_country(latitude, longitude, iso_country_code)
+    ):
         return []
     country = country_name(iso_country_code)
-    text = (
+    return [
         f"geometry is in {name_place(longitude, latitude)}, not in {country}: "
-        f"[{longitude:g}, {latitude:g}]"
+        f"[{longitude:g}, {latitude:g}]; longitude and latitude look swapped: "
+        f"[{latitude:g}, {longitude:g}] is in {country}, and GeoJSON wants [lon, lat]"
+    ]
+
+
+def find_place_doubt(geometry: object, iso_country_code: str) -> str | None:
+    """Say that a boundary is in the sea or in another country than its city; else None.
+
+    A doubt and no problem: the map of countries may be wrong, and borders are disputed.
+
+    Args:
+        geometry: a valid GeoJSON geometry, EPSG:4326, (lon, lat).
+        iso_country_code: a valid code of the city.
+    """
+    longitude, latitude = _position(geometry)
+    if is_in_country(longitude, latitude, iso_country_code):
+        return None
+    return (
+        f"geometry is in {name_place(longitude, latitude)}, not in "
+        f"{country_name(iso_country_code)}: [{longitude:g}, {latitude:g}]"
     )
-    if abs(longitude) <= 90 and is_in_country(latitude, longitude, iso_country_code):
-        text += (
-            f"; longitude and latitude look swapped: [{latitude:g}, {longitude:g}] is "
-            f"in {country}, and GeoJSON wants [lon, lat]"
-        )
-    return [text]
+
+
+def _position(geometry: object) -> tuple[float, float]:
+    inside = shape(cast("Any", geometry)).representative_point()
+    return inside.x, inside.y

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
+from filelock import FileLock, Timeout
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import LocalStore
 
 from mobility_pipeline.errors import (
+    CityChangedError,
     ConfigurationError,
-    RegistryConflictError,
     StorageError,
     StorageForbiddenError,
 )
@@ -19,6 +20,9 @@ from mobility_pipeline.s3 import S3_ERRORS, make_s3_store, read_failure
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore, S3CredentialProvider, S3Store
+
+_PATIENCE_S = 60
+"""Seconds of waiting for another process that changes the registry."""
 
 
 def open_store(
@@ -69,22 +73,46 @@ def list_paths(store: "ObjectStore") -> list[str]:
 
 
 @contextmanager
-def translated_errors(action: str) -> Generator[None]:
+def translated_errors(action: str, setting: str = "MOBILITY_CITIES") -> Generator[None]:
     """Turn a store's failure into one clear line of ours.
 
     Args:
         action: what is being done, e.g. `reading city chile/santiago`.
+        setting: the variable that names the store.
     """
     try:
         yield
     except PreconditionError as error:
-        raise RegistryConflictError(
+        raise CityChangedError(
             f"{action}: somebody else changed it meanwhile; look at it and try again"
         ) from error
     except AlreadyExistsError:
         raise  # an answer, for whoever asked to create
     except S3_ERRORS as error:
-        raise _interpret(action, error) from error
+        raise _interpret(action, error, setting) from error
+
+
+@contextmanager
+def hold_file(path: Path) -> Generator[None]:
+    """Hold a lock that the system lets go when this process dies, however it dies.
+
+    Raises:
+        StorageError: another process held it for a minute.
+        StorageForbiddenError: the file may not be made.
+    """
+    lock = FileLock(path)
+    with translated_errors("locking the registry of cities"):
+        try:
+            lock.acquire(timeout=_PATIENCE_S)
+        except Timeout as error:
+            raise StorageError(
+                "another process has been changing the registry of cities for "
+                f"{_PATIENCE_S} s; try again"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _require_folder(folder: Path) -> None:
@@ -113,18 +141,18 @@ def _open_s3(
 
 
 def _interpret(
-    action: str, error: Exception
+    action: str, error: Exception, setting: str
 ) -> ConfigurationError | StorageForbiddenError | StorageError:
     failure = read_failure(error)
     if failure.code == "NoSuchBucket":
-        return ConfigurationError(f"{action}: MOBILITY_CITIES names no existing bucket")
+        return ConfigurationError(f"{action}: {setting} names no existing bucket")
     if failure.is_bad_name:
         return ConfigurationError(
             f"{action}: rename or remove that file: {failure.reason}"
         )
     if failure.is_forbidden:
         return StorageForbiddenError(
-            f"{action}: not allowed; check the credentials and MOBILITY_CITIES "
+            f"{action}: not allowed; check the credentials and {setting} "
             f"({failure.reason})"
         )
     return StorageError(f"{action}: {failure.reason}")

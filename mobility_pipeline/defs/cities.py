@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.defs.partitions import CITY_PARTITIONS
 from mobility_pipeline.resources.adapters import CitiesResource
 

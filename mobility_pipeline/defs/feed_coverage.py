@@ -4,7 +4,7 @@ from datetime import datetime
 
 from mobility_pipeline.checks.feed import FeedFindings, judge_feed
 from mobility_pipeline.cities.days import first_days
-from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings

@@ -10,7 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from mobility_pipeline.cities.days import expected_city_days, first_days
-from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.defs.lake import daily_cron, run_config
 from mobility_pipeline.defs.recovery_budget import BUDGET_TAGS, JOBS_TAG, count_spent
 from mobility_pipeline.errors import UsageError

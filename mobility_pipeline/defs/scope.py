@@ -12,7 +12,7 @@ from mobility_pipeline.cities.days import (
     first_days,
     parse_day,
 )
-from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.settings import Settings

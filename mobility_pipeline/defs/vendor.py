@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.cities.registry import Cities
+from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.defs.asked import Asked, CityDaysConfig
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.partitions import Target, asked_since, read_target

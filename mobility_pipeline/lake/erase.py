@@ -17,7 +17,7 @@ and finishes whatever an earlier process left.
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -63,11 +63,11 @@ def list_city(bucket: "Bucket", city: str) -> tuple[Stock, ...]:
 
 def find_erasable(ledger: Ledger, feed: str, city: str) -> frozenset[CityDay]:
     """Return a city's days that the ledger calls held, or that a vendor job may deliver."""
+    records = ledger.city_days(feed, date.min, date.max, [city])
     return frozenset(
         day
-        for day, record in ledger.all_city_days(feed).items()
-        if day.city == city
-        and (record.is_in_lake or record.state is CityDayState.REQUESTED)
+        for day, record in records.items()
+        if record.is_in_lake or record.state is CityDayState.REQUESTED
     )
 
 

@@ -1,32 +1,48 @@
 """From settings to the clients of the rooms; plain Python, so that commands start fast."""
 
-from datetime import date, datetime, timedelta
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import sleep, time
 from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.answer_cache import AnswerCache
+from mobility_pipeline.cities.history import History
 from mobility_pipeline.cities.map_servers import MapServers
 from mobility_pipeline.cities.regions import Regions
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.landing.storage import Bucket
+from mobility_pipeline.s3 import make_s3_store
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.planner import Limits
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, S3CredentialProvider, S3Store
 
     from mobility_pipeline.resources.aws import Buckets
 
 _MAP_AGE_S = 24 * 60 * 60
 
 
-def open_registry(settings: Settings) -> Registry:
-    """Open the registry at MOBILITY_CITIES; see `open_city_store`."""
-    return Registry(open_city_store(settings))
+def open_registry(settings: Settings, user: str | None = None) -> Registry:
+    """Open the registry at MOBILITY_CITIES; see `open_city_store`.
+
+    Args:
+        settings: where it is, and where its history is kept.
+        user: who changes it; None = MOBILITY_USER, else the system's user.
+    """
+    bucket = settings.cities_backup_bucket
+    history = History(
+        history_folder(settings),
+        by=user or settings.user,
+        now=lambda: datetime.now(UTC),
+        open_backup=partial(_open_backup, settings, bucket) if bucket else None,
+    )
+    return Registry(open_city_store(settings), history)
 
 
 def open_regions(settings: Settings) -> Regions:
@@ -45,15 +61,39 @@ def open_city_store(settings: Settings) -> "ObjectStore":
     location = settings.mobility_cities
     credentials = None
     if location.startswith("s3://"):
-        identity = lake_buckets(settings).identity
-        identity.credentials()  # obstore would make one failure of all of them
-        credentials = identity.provide
+        credentials = _give_credentials(settings)
     return open_store(
         location,
         endpoint_url=settings.aws_endpoint_url,
         region=settings.region,
         credentials=credentials,
     )
+
+
+def history_folder(settings: Settings) -> Path:
+    """Return where this machine keeps versions of the registry at MOBILITY_CITIES."""
+    location = settings.mobility_cities
+    if "://" not in location:
+        location = str(Path(location).expanduser().resolve())
+    digest = hashlib.sha256(location.encode()).hexdigest()
+    return settings.mobility_home / "cities-history" / digest[:16]
+
+
+def _open_backup(settings: Settings, bucket: str) -> "S3Store":
+    return make_s3_store(
+        bucket,
+        endpoint_url=settings.aws_endpoint_url,
+        region=settings.region,
+        credentials=_give_credentials(settings),
+        prefix="cities-backup",
+        max_attempts=settings.aws_max_attempts,
+    )
+
+
+def _give_credentials(settings: Settings) -> "S3CredentialProvider":
+    identity = lake_buckets(settings).identity
+    identity.credentials()  # obstore would make one failure of all of them
+    return identity.provide
 
 
 def delivery_buckets(settings: Settings) -> "Buckets":

@@ -48,6 +48,43 @@ def select_city_days(
     return _make_records(connection.execute(found))
 
 
+def count_held(
+    connection: sa.Connection, city: str
+) -> list[tuple[str, int | None, int, date, date]]:
+    """Count a city's days in the lake by feed and the job they came from.
+
+    Returns:
+        Feed, `ref` (null where the ledger does not know it), days, first and last.
+    """
+    is_settled = _DAYS.state.in_(_PRESENT)
+    ref = sa.case((is_settled, _DAYS.job_ref), else_=_DAYS.previous_job_ref)
+    held = (
+        sa.select(_DAYS.feed, ref.label("ref"), _DAYS.date)
+        .where(_DAYS.city == city, _IS_HELD)
+        .subquery()
+        .c
+    )
+    found = sa.select(
+        held.feed,
+        held.ref,
+        sa.func.count(),
+        sa.func.min(held.date),
+        sa.func.max(held.date),
+    ).group_by(held.feed, held.ref)
+    return [
+        (feed, ref, days, first, last)
+        for feed, ref, days, first, last in connection.execute(found)
+    ]
+
+
+def select_asked_cities(connection: sa.Connection) -> frozenset[str]:
+    """Return the cities of which any day was asked for, or is known to be in the lake."""
+    found = sa.select(_DAYS.city).distinct()
+    return frozenset(
+        connection.scalars(found.where(_DAYS.state != CityDayState.NOT_REQUESTED))
+    )
+
+
 def select_missing(
     connection: sa.Connection, feed: str, wanted: Collection[CityDay]
 ) -> dict[CityDay, CityDayRecord | None]:

@@ -179,6 +179,16 @@ class Ledger:
         with self._database.read() as connection:
             return city_day_reads.select_missing(connection, feed, wanted)
 
+    def held_by_job(self, city: str) -> list[tuple[str, int | None, int, date, date]]:
+        """Count a city's days in the lake by feed and job; see `count_held`."""
+        with self._database.read() as connection:
+            return city_day_reads.count_held(connection, city)
+
+    def asked_cities(self) -> frozenset[str]:
+        """Return the keys of cities of which any day was ever asked for, or is held."""
+        with self._database.read() as connection:
+            return city_day_reads.select_asked_cities(connection)
+
     def pending(self, ref: int) -> frozenset[CityDay]:
         """Return the city-days that still wait for a job."""
         with self._database.read() as connection:

@@ -1,23 +1,21 @@
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
-from obstore.auth.boto3 import Boto3CredentialProvider
 
-from mobility_pipeline.cities.geojson import dump_geojson
+from mobility_pipeline.cities.city import City
+from mobility_pipeline.cities.geojson import content_sha256, dump_geojson
+from mobility_pipeline.cities.history import History
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.errors import (
+    CityChangedError,
     CityRefusedError,
     ConfigurationError,
-    RegistryConflictError,
     UnknownCityError,
 )
 from mobility_pipeline_tests.cities.examples import (
@@ -27,6 +25,7 @@ from mobility_pipeline_tests.cities.examples import (
     make_feature,
     make_square,
 )
+from mobility_pipeline_tests.cities.registries import make_history, open_s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,61 +37,6 @@ CHILE = {
     "iso_country_code": "CL",
     "time_zone": "America/Santiago",
 }
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    """Address of an S3 server of our own."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def session() -> boto3.Session:
-    """Who we are to that server."""
-    return boto3.Session("test", "test", region_name="us-west-2")
-
-
-@pytest.fixture
-def s3(s3_url: str, session: boto3.Session) -> Iterator["S3Client"]:
-    """A client of that server, with an empty bucket `cities`."""
-    client = session.client("s3", endpoint_url=s3_url)
-    client.create_bucket(
-        Bucket="cities", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
-    )
-    yield client
-    for item in client.list_objects_v2(Bucket="cities").get("Contents", []):
-        client.delete_object(Bucket="cities", Key=item["Key"])
-    client.delete_bucket(Bucket="cities")
-    client.close()
-
-
-def open_s3(location: str, url: str, session: boto3.Session) -> "ObjectStore":
-    """Open a prefix on that server."""
-    provider = Boto3CredentialProvider(session, ttl=timedelta(minutes=5))
-    return open_store(
-        location, endpoint_url=url, region="us-west-2", credentials=provider
-    )
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, s3_url: str, session: boto3.Session
-) -> "ObjectStore":
-    """An empty store of each kind."""
-    if request.param == "folder":
-        return open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
-    request.getfixturevalue("s3")
-    return open_s3("s3://cities/some/prefix/", s3_url, session)
-
-
-@pytest.fixture
-def registry(store: "ObjectStore") -> Registry:
-    """An empty registry of each kind."""
-    return Registry(store)
 
 
 def put(store: "ObjectStore", key: str, document: object) -> None:
@@ -201,13 +145,19 @@ def test_add_refuses_the_area_of_a_retired_city(registry: Registry) -> None:
         registry.add(make_city("canada/vancouver"))
 
 
+def edit(registry: Registry, city: City) -> None:
+    """Replace a city by somebody who has just looked at it."""
+    present = registry.load().find(city.key)
+    registry.replace(city, expected=content_sha256(present))
+
+
 def test_edit_replaces(registry: Registry) -> None:
     """Names and boundary may change."""
     registry.add(make_city(legacy_prefix="canada/van"))
     changed = make_city(
         geometry=make_square(size=0.2), city="Big Van", legacy_prefix="canada/van"
     )
-    registry.edit(changed)
+    edit(registry, changed)
     assert registry.load().by_key == {KEY: changed}
 
 
@@ -215,14 +165,14 @@ def test_edit_keeps_the_legacy_prefix(registry: Registry) -> None:
     """Where old data lies cannot be edited away."""
     registry.add(make_city(legacy_prefix="canada/van"))
     with pytest.raises(CityRefusedError, match="legacy_prefix is frozen"):
-        registry.edit(make_city())
+        edit(registry, make_city())
 
 
 def test_edit_is_checked(registry: Registry) -> None:
     """A bad new version leaves the old one in place."""
     registry.add(make_city())
     with pytest.raises(CityRefusedError, match="city is blank"):
-        registry.edit(replace(make_city(), city=""))
+        edit(registry, replace(make_city(), city=""))
     assert registry.load().by_key == {KEY: make_city()}
 
 
@@ -233,7 +183,7 @@ def test_unknown_city_is_named(registry: Registry, key: str) -> None:
     with pytest.raises(UnknownCityError, match=key):
         registry.retire(key)
     with pytest.raises(UnknownCityError, match=key):
-        registry.edit(replace(make_city(), key=key))
+        registry.replace(replace(make_city(), key=key), expected="")
 
 
 def test_refused_city_must_be_mended_first(
@@ -258,20 +208,20 @@ def test_retired_city_stays(registry: Registry) -> None:
 
 
 def test_no_trace_beside_the_file(tmp_path: Path) -> None:
-    """After writing there is the city's file, as text for people, and no other."""
+    """After writing there is the city's file, as text for people, and the lock."""
     store = open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
-    registry = Registry(store)
+    registry = Registry(store, make_history(tmp_path.parent / "history"))
     registry.add(make_city())
-    registry.edit(make_city(city="Van"))
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files == [tmp_path / f"{KEY}.geojson"]
-    assert files[0].read_text("utf-8") == dump_geojson(
-        json.loads(files[0].read_bytes())
+    edit(registry, make_city(city="Van"))
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert files == [tmp_path / ".registry.lock", tmp_path / f"{KEY}.geojson"]
+    assert files[1].read_text("utf-8") == dump_geojson(
+        json.loads(files[1].read_bytes())
     )
 
 
 def test_change_by_somebody_else_is_noticed(
-    s3: "S3Client", s3_url: str, session: boto3.Session
+    s3: "S3Client", s3_url: str, session: boto3.Session, history: History
 ) -> None:
     """On S3 a version that is not the one that was read is not overwritten."""
 
@@ -284,13 +234,15 @@ def test_change_by_somebody_else_is_noticed(
             s3.put_object(Bucket="cities", Key=f"{KEY}.geojson", Body=other.encode())
 
     store = open_s3("s3://cities", s3_url, session)
-    Registry(store).add(make_city())
-    with pytest.raises(RegistryConflictError, match=KEY):
-        Meddled(store).edit(make_city(city="Mine"))
+    Registry(store, history).add(make_city())
+    with pytest.raises(CityChangedError, match=KEY):
+        edit(Meddled(store, history), make_city(city="Mine"))
     assert Registry(store).load().by_key[KEY].city == "Other"
 
 
-def test_city_added_by_somebody_else_is_kept(store: "ObjectStore") -> None:
+def test_city_added_by_somebody_else_is_kept(
+    store: "ObjectStore", history: History
+) -> None:
     """Of two who add the same key at the same moment the second is refused."""
 
     class Overtaken(Registry):
@@ -301,15 +253,15 @@ def test_city_added_by_somebody_else_is_kept(store: "ObjectStore") -> None:
             put(store, KEY, make_feature(city="Other"))
 
     with pytest.raises(CityRefusedError, match="exists already"):
-        Overtaken(store).add(make_city(city="Mine"))
+        Overtaken(store, history).add(make_city(city="Mine"))
     assert Registry(store).load().by_key[KEY].city == "Other"
 
 
 def test_folder_markers_are_ignored(
-    s3: "S3Client", s3_url: str, session: boto3.Session
+    s3: "S3Client", s3_url: str, session: boto3.Session, history: History
 ) -> None:
     """Empty objects that consoles make for folders are no cities."""
-    registry = Registry(open_s3("s3://cities/here", s3_url, session))
+    registry = Registry(open_s3("s3://cities/here", s3_url, session), history)
     registry.add(make_city())
     for key in ("here/", "here/canada/"):
         s3.put_object(Bucket="cities", Key=key)
@@ -317,9 +269,11 @@ def test_folder_markers_are_ignored(
     assert (list(cities.by_key), cities.refused) == ([KEY], ())
 
 
-def test_missing_bucket_is_configuration(s3_url: str, session: boto3.Session) -> None:
+def test_missing_bucket_is_configuration(
+    s3_url: str, session: boto3.Session, history: History
+) -> None:
     """A bucket that does not exist is one line that names the variable."""
-    registry = Registry(open_s3("s3://nobody/cities", s3_url, session))
+    registry = Registry(open_s3("s3://nobody/cities", s3_url, session), history)
     with pytest.raises(ConfigurationError, match="MOBILITY_CITIES"):
         registry.load()
     with pytest.raises(ConfigurationError, match="MOBILITY_CITIES"):

@@ -8,9 +8,11 @@ import pytest
 
 from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.geojson import city_to_feature, dump_geojson
-from mobility_pipeline.cities.registry import Cities, Registry
+from mobility_pipeline.cities.known import Cities
+from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
 from mobility_pipeline.cities.time_zones import find_time_zone
+from mobility_pipeline_tests.cities.registries import make_history
 
 FOLDER = Path(__file__).resolve().parents[2] / "cities"
 SIZES_KM2 = {
@@ -84,5 +86,5 @@ def test_registry_can_retire_one(cities: Cities, tmp_path: Path) -> None:
     """A city whose key is not the slug of its names can be changed like any other."""
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     store = open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
-    Registry(store).retire("saudi_arabia/asir/abha")
+    Registry(store, make_history(tmp_path / "history")).retire("saudi_arabia/asir/abha")
     assert len(Registry(store).load().active) == len(cities.by_key) - 1

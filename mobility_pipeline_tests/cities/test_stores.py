@@ -14,9 +14,9 @@ from obstore.exceptions import (
 
 from mobility_pipeline.cities.stores import open_store, translated_errors
 from mobility_pipeline.errors import (
+    CityChangedError,
     ConfigurationError,
     MobilityError,
-    RegistryConflictError,
     StorageError,
     StorageForbiddenError,
 )
@@ -56,7 +56,7 @@ def test_missing_folder_is_refused(tmp_path: Path) -> None:
         (GenericError("status code: 403 Forbidden: ..."), StorageForbiddenError),
         (GenericError("404 Not Found: <Code>NoSuchBucket</Code>"), ConfigurationError),
         (GenericError("error sending request\n\nDebug source"), StorageError),
-        (PreconditionError("If-Match"), RegistryConflictError),
+        (PreconditionError("If-Match"), CityChangedError),
         (InvalidPathError("empty segment"), ConfigurationError),
         (FileNotFoundError("gone"), StorageError),
     ],

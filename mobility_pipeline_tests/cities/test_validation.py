@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobility_pipeline.cities.places import find_place_doubt
 from mobility_pipeline.cities.validation import admit, find_conflicts, find_problems
 from mobility_pipeline_tests.cities.examples import (
     BOW_TIE,
@@ -108,10 +109,15 @@ def test_missing_properties_do_not_hide_the_boundary() -> None:
 def test_another_place_than_its_country(
     longitude: float, latitude: float, words: str
 ) -> None:
-    """A boundary in the sea or abroad is refused, in one sentence that says where."""
-    (problem,) = find_problems(make_feature(make_square(longitude, latitude)))
-    assert words in problem
-    assert "swapped" not in problem
+    """A boundary in the sea or abroad is a doubt that says where it is, no problem."""
+    square = make_square(longitude, latitude)
+    assert find_problems(make_feature(square)) == []
+    assert words in (find_place_doubt(square, "CA") or "")
+
+
+def test_place_in_its_country_is_no_doubt() -> None:
+    """Nothing is said of Kenya in Kenya."""
+    assert find_place_doubt(make_square(36.8, -1.3), "KE") is None
 
 
 @pytest.mark.parametrize(

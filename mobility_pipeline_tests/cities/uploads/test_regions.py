@@ -4,6 +4,7 @@ import pytest
 import shapely
 from shapely.geometry import LineString, Point, box, mapping
 
+from mobility_pipeline.cities.history import History
 from mobility_pipeline.cities.regions import Regions
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
@@ -23,10 +24,14 @@ def read_layer(*geometries: object, name: object = "Kitsilano") -> Layer:
     return choose_layer(open_upload(content, "City_Neighbourhoods.geojson"))
 
 
-def test_regions_come_back_as_they_were_stored(tmp_path: Path) -> None:
+def test_regions_come_back_as_they_were_stored(
+    tmp_path: Path, history: History
+) -> None:
     """Names, ids and shapes of a stored layer; the registry does not take it for a city."""
-    store = open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
-    registry, regions = Registry(store), Regions(store)
+    cities = tmp_path / "cities"
+    cities.mkdir()
+    store = open_store(str(cities), endpoint_url=None, region="us-west-2")
+    registry, regions = Registry(store, history), Regions(store)
     registry.add(make_city())
     content = make_geopackage(tmp_path / "n.gpkg", {"City_Parts": [WEST, EAST]})
     layer = choose_layer(open_upload(content, "n.gpkg"))
@@ -42,8 +47,8 @@ def test_regions_come_back_as_they_were_stored(tmp_path: Path) -> None:
     ]
     shapes = [region.geometry for region in stored.regions]
     assert all(map(shapely.equals, shapes, (WEST, EAST)))
-    cities = registry.load()
-    assert (list(cities.by_key), cities.refused) == ([KEY], ())
+    known = registry.load()
+    assert (list(known.by_key), known.refused) == ([KEY], ())
 
 
 def test_points_and_equal_names_are_kept_apart() -> None:
@@ -78,7 +83,9 @@ def test_bad_regions_are_refused(layer: Layer, field: str, words: str) -> None:
 
 def test_regions_elsewhere_are_named_or_refused(tmp_path: Path) -> None:
     """One region outside the city is told; none inside is another city's file."""
-    store = open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
+    cities = tmp_path / "cities"
+    cities.mkdir()
+    store = open_store(str(cities), endpoint_url=None, region="us-west-2")
     far = box(10, 10, 10.1, 10.1)
     some, _ = read_regions(read_layer(WEST, far), "name", source="x")
     assert Regions(store).write(make_city(), some) == ["Kitsilano"]
@@ -90,7 +97,9 @@ def test_regions_elsewhere_are_named_or_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("slug", ["missing", "../../etc/passwd", "", "broken"])
 def test_unknown_or_broken_layer_is_no_traceback(tmp_path: Path, slug: str) -> None:
     """What is not there, or was broken by hand, is said in one line."""
-    store = open_store(str(tmp_path), endpoint_url=None, region="us-west-2")
+    cities = tmp_path / "cities"
+    cities.mkdir()
+    store = open_store(str(cities), endpoint_url=None, region="us-west-2")
     broken = tmp_path / f"{KEY}.regions" / "broken.geojson"
     broken.parent.mkdir(parents=True)
     broken.write_text('{"features": [3]}')
