@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from mobility_pipeline.cli_alerts import alerts
 from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_erase import erase
@@ -233,6 +234,7 @@ def gaps(
     return MISSING if is_strict and found else DONE
 
 
+app.add_command(alerts)
 app.add_command(cities)
 coverage.add_command(erase)
 app.add_command(coverage)

@@ -7,6 +7,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 
 PROCESSES.set_forkserver_preload(
     [
+        "mobility_pipeline_tests.alerts.evaluators",
         "mobility_pipeline_tests.lake.landers",
         "mobility_pipeline_tests.lake.publisher",
         "mobility_pipeline_tests.vendor.lock_holders",
