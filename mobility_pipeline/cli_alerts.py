@@ -1,5 +1,6 @@
 """`mobility alerts`: what is wrong, and whether people would learn of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -31,7 +32,7 @@ def list_alerts(with_closed: bool, as_json: bool) -> int:
     """List alerts."""
     store = open_alert_store(load_settings().ledger_url)
     found = store.recorded(with_closed=with_closed)
-    columns = ("feed", "subject", "reason", "since", "days", "state", "told", "to do")
+    columns = ("feed", "subject", "reason", "since", "days", "state", "told", "not yet")
     is_open = sum(record.alert.closed_at is None for record in found)
     table = make_table(
         columns, [_row_of(record) for record in found], title=f"{is_open} open alerts"
@@ -41,6 +42,7 @@ def list_alerts(with_closed: bool, as_json: bool) -> int:
         for record in found
     ]
     answer(as_json, {"alerts": documents}, table)
+    _explain(found)
     return DONE
 
 
@@ -73,6 +75,18 @@ def test(as_json: bool) -> int:
     return DONE if all(trial["ok"] for trial in tried) else MISSING
 
 
+def _explain(found: Sequence[Recorded]) -> None:
+    """Say on stderr, once each, why channels were not told yet."""
+    waiting = {
+        f"{name}: {state}"
+        for record in found
+        for name, state in record.channels.items()
+        if state != DELIVERED
+    }
+    for line in sorted(waiting):
+        STDERR.print(line, style="yellow", markup=False, soft_wrap=True)
+
+
 def _row_of(record: Recorded) -> list[str]:
     alert = record.alert
     problem = alert.problem
@@ -80,10 +94,7 @@ def _row_of(record: Recorded) -> list[str]:
     days = f"{problem.city_days} city-days"
     if len(spans) == 1:
         days = f"{write_spans(next(iter(spans)))} ({days})"
-    told = [
-        name if state == DELIVERED else f"NOT {name} ({state})"
-        for name, state in sorted(record.channels.items())
-    ]
+    told = {name for name, state in record.channels.items() if state == DELIVERED}
     closed = f"closed {alert.closed_at:%F %R}" if alert.closed_at else "open"
     return [
         problem.feed or "every",
@@ -92,6 +103,6 @@ def _row_of(record: Recorded) -> list[str]:
         f"{alert.since:%F %R}",
         days if problem.days else "",
         closed,
-        ", ".join(told),
-        "" if alert.closed_at else describe_alert(alert)["by_person"],
+        ", ".join(sorted(told)),
+        ", ".join(sorted(record.channels.keys() - told)),
     ]

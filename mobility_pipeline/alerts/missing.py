@@ -15,7 +15,7 @@ _OF_A_JOB = frozenset({CityDayState.JOB_FAILED, CityDayState.REJECTED})
 _WHAT: Mapping[CityDayState, str] = {
     CityDayState.NOT_REQUESTED: "never asked for",
     CityDayState.NOT_DELIVERED: "the vendor did not deliver",
-    CityDayState.JOB_FAILED: "the vendor job failed",
+    CityDayState.JOB_FAILED: "failed at the vendor",
     CityDayState.REJECTED: "the delivery was rejected",
     CityDayState.DEFERRED_QUOTA: "not asked for: the quota of vendor jobs is used up",
 }

@@ -79,7 +79,7 @@ def test_a_failed_job_is_one_problem_for_all_its_cities() -> None:
     (problem,), _ = _find(days, *failed)
     assert problem.key == ("pings_full", "days", "vendor job job-2", "job_failed")
     assert (problem.city_days, len(problem.days)) == (102, 51)
-    assert problem.what == "the vendor job failed: FAILED: out of credit"
+    assert problem.what == "failed at the vendor: FAILED: out of credit"
     assert "`mobility jobs show job-2`" in problem.by_person
 
 
