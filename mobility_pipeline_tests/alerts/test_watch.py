@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def test_a_thousand_cities_over_a_year_are_quick(tmp_path: Path) -> None:
     with open_database(url).write() as connection:
         connection.execute(sa.text(_FILL))
     one = CITIES["country/c0"]
-    cities = {f"country/c{n}": _renamed(one, f"country/c{n}") for n in range(1000)}
+    cities = {f"country/c{n}": replace(one, key=f"country/c{n}") for n in range(1000)}
     newest = FIRST + timedelta(days=364)
     watch = Watch(("pings_full",), FIRST, newest, OFF)
     started = time.process_time()
@@ -173,9 +174,3 @@ def test_a_thousand_cities_over_a_year_are_quick(tmp_path: Path) -> None:
         365_000 // 50,
     )
     assert took_s < 8
-
-
-def _renamed(city: City, key: str) -> City:
-    return City(
-        **{**{f: getattr(city, f) for f in city.__dataclass_fields__}, "key": key}
-    )
