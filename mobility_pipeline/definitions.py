@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from mobility_pipeline.defs.alerts import build_alert_sensor
 from mobility_pipeline.defs.checks import (
     build_check_job,
     build_check_schedule,
@@ -29,6 +30,7 @@ from mobility_pipeline.defs.recovery import (
     build_recovery_schedule,
 )
 from mobility_pipeline.resources.adapters import (
+    AlertsResource,
     CitiesResource,
     ClockResource,
     LakeResource,
@@ -77,10 +79,15 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             build_coverage_schedule(observe_job, settings),
             build_history_schedule(history_job, settings),
         ],
-        sensors=[sync_city_partitions_sensor, report_failed_city_days_sensor],
+        sensors=[
+            sync_city_partitions_sensor,
+            report_failed_city_days_sensor,
+            build_alert_sensor(feeds),
+        ],
         # The steps of a run mostly wait; a process for each would cost seconds.
         executor=dg.in_process_executor,
         resources={
+            "alerts": AlertsResource(),
             "cities": CitiesResource(),
             "vendor": VendorResource(),
             "lake": LakeResource(),

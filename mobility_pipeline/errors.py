@@ -166,6 +166,10 @@ class QuotaExceededError(VendorPermanentError):
     """The monthly number of vendor jobs is used up, by our count or by the vendor's."""
 
 
+class AlertUndeliveredError(TransientError):
+    """A channel did not take a notification; it is sent again at the next evaluation."""
+
+
 class LedgerError(TransientError):
     """The ledger's database is locked or gone, or another process changed the rows."""
 

@@ -137,6 +137,20 @@ class Settings(BaseSettings):
     """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
     dagster_home: Path = _DAGSTER_HOME
 
+    alert_mail_to: Text = ""
+    """Addresses, by commas; each is sent its own mail."""
+    alert_mail_from: Text | None = None
+    smtp_host: Text | None = None
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_user: Text | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    alert_sns_topic_arn: Text | None = None
+    alert_webhook_url: SecretStr | None = None
+    """`https://…`; may hold a token."""
+    alert_webhook_secret: SecretStr | None = None
+    """Base64, with or without `whsec_`: the receiver tells our posts by it."""
+
     @field_validator("veraset_api_key")
     @classmethod
     def _trim_key(cls, value: SecretStr | None) -> SecretStr | None:

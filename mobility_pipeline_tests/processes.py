@@ -9,6 +9,7 @@ PROCESSES.set_forkserver_preload(
     [
         "mobility_pipeline_tests.cities.changers",
         "mobility_pipeline_tests.lake.eraser",
+        "mobility_pipeline_tests.alerts.evaluators",
         "mobility_pipeline_tests.lake.landers",
         "mobility_pipeline_tests.lake.publisher",
         "mobility_pipeline_tests.vendor.lock_holders",

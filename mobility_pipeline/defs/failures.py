@@ -15,6 +15,9 @@ _RETRIES = 3
 """Of a step whose error is transient: after 1, 2 and 4 times its wait, on top of the
 retries of each call. A `RetryPolicy` would also retry after Ctrl-C."""
 
+INTERRUPTED = "DagsterExecutionInterruptedError"
+"""The error's class of a step that somebody stopped."""
+
 ERROR_TYPE = "error_type"
 """Name of the failure metadata that holds the error's class."""
 

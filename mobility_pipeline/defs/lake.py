@@ -25,6 +25,7 @@ from mobility_pipeline.resources.clients import newest_day
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings
 
+DAILY_SCHEDULE = "load_daily_city_days_schedule"
 LOOK_BACK_DAYS = 14
 """Days before the newest one that the daily load asks for where a city lacks them."""
 
@@ -86,7 +87,7 @@ def build_daily_schedule(
     """Build the schedule that loads the newest day, and recent ones that are missing."""
 
     @dg.schedule(
-        name="load_daily_city_days_schedule",
+        name=DAILY_SCHEDULE,
         job=job,
         cron_schedule=daily_cron(settings),
         execution_timezone="UTC",

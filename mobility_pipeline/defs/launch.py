@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from mobility_pipeline import errors
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.defs.failures import describe_failure
+from mobility_pipeline.defs.failures import INTERRUPTED, describe_failure
 from mobility_pipeline.defs.lake import run_config
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import PROJECT, announce_dagster_home
@@ -21,7 +21,6 @@ from mobility_pipeline.vendor.records import CityDayState, VendorJob
 
 _HOST_TAG, _PROCESS_TAG = "mobility/host", "mobility/process"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_INTERRUPTED = "DagsterExecutionInterruptedError"
 _CLOSED = (
     "the process that ran this is gone; its vendor jobs stay in the ledger and the next "
     "request finds them"
@@ -147,7 +146,7 @@ def run_request(
         for event in result.all_events
         if event.is_step_failure
     }
-    if any(kind == _INTERRUPTED for kind, _ in failed.values()):
+    if any(kind == INTERRUPTED for kind, _ in failed.values()):
         raise KeyboardInterrupt
     if f"{graph}.plan_vendor_jobs" in failed:
         raise RunFailedError(*failed[f"{graph}.plan_vendor_jobs"])

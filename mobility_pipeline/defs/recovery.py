@@ -26,7 +26,8 @@ from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.preview import Preview, preview_jobs
 
-_RECOVER_AFTER_H, _RECHECK_AFTER_H = 4, 8
+RECOVERY_SCHEDULE = "recover_missing_days_schedule"
+RECOVER_AFTER_H, _RECHECK_AFTER_H = 4, 8
 """Hours after SYNC_TIME: the daily load waits up to 200 minutes for its vendor jobs."""
 
 
@@ -36,9 +37,9 @@ def build_recovery_schedule(
     """Build the schedule that asks again for missing city-days, within a weekly budget."""
 
     @dg.schedule(
-        name="recover_missing_days_schedule",
+        name=RECOVERY_SCHEDULE,
         job=job,
-        cron_schedule=daily_cron(settings, minutes_later=60 * _RECOVER_AFTER_H),
+        cron_schedule=daily_cron(settings, minutes_later=60 * RECOVER_AFTER_H),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Every day: missing city-days of every active city whose time has "

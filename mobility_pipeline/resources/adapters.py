@@ -1,13 +1,17 @@
 """Dagster resources: each reads the settings when a run needs it and builds one client."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import sleep
 
 import dagster as dg
 
+from mobility_pipeline.alerts.channels import Channels
+from mobility_pipeline.alerts.store import AlertStore, open_alert_store
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.resources.alerting import find_channels
 from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.resources.lakes import make_lake, make_landing_site
 from mobility_pipeline.schemas.feeds import Feed
@@ -66,6 +70,18 @@ class LakeResource(dg.ConfigurableResource):
             ConfigurationError: no bucket is set.
         """
         return make_landing_site(load_settings(), feed)
+
+
+class AlertsResource(dg.ConfigurableResource):
+    """The record of alerts, and the channels they leave by."""
+
+    def open_store(self) -> AlertStore:
+        """Open the record, in the ledger's database."""
+        return open_alert_store(load_settings().ledger_url)
+
+    def find_channels(self, write: Callable[[str], None]) -> Channels:
+        """Return the channels that are configured; `write` is that of the log."""
+        return find_channels(load_settings(), write)
 
 
 class ClockResource(dg.ConfigurableResource):

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mobility_pipeline.errors import ConfigurationError, MobilityError
+from mobility_pipeline.resources.alerting import (
+    MAIL,
+    SNS,
+    WEBHOOK,
+    find_remote_channels,
+)
 from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.resources.identity import Identity
 from mobility_pipeline.resources.lakes import make_lake
@@ -38,6 +44,10 @@ def examine(settings: Settings) -> list[Diagnosis]:
     trials += [
         (f"bucket of {feed.name}", lambda feed=feed: _try_bucket(settings, feed))
         for feed in feeds
+    ]
+    trials += [
+        (f"alerts by {name}", lambda name=name: _try_channel(settings, name))
+        for name in (MAIL, SNS, WEBHOOK)
     ]
     return [*_run(trials)]
 
@@ -86,3 +96,15 @@ def _try_role(settings: Settings, role_arn: str | None) -> str:
 def _try_bucket(settings: Settings, feed: Feed) -> str:
     make_lake(settings, feed).require_access()
     return f"{settings.bucket_of(feed.bucket_words)} can be listed"
+
+
+def _try_channel(settings: Settings, kind: str) -> str:
+    """Open the channels of a kind; nothing is sent."""
+    opened = [
+        open_channel().target
+        for name, open_channel in find_remote_channels(settings).items()
+        if name.split(" ")[0] == kind
+    ]
+    if not opened:
+        return "not configured"
+    return f"{'; '.join(opened)} (`mobility alerts test` sends one)"

@@ -1,4 +1,4 @@
-"""The S3 and STS process: moto behind switchable faults.
+"""The S3, STS and SNS process: moto behind switchable faults.
 
     python -m mobility_pipeline.sandbox.s3 --port 5000
 

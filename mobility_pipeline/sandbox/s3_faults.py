@@ -29,6 +29,8 @@ class S3Faults(BaseModel):
     """Object PUTs whose `bucket/key` holds this are answered 500."""
     deny_bucket: str | None = None
     deny_assume_role: bool = False
+    deny_sns: bool = False
+    """Every request to SNS is answered 403."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Refusal:
 
 _EXPIRED = Refusal("400 Bad Request", "ExpiredToken", "The provided token has expired.")
 _DENIED = Refusal("403 Forbidden", "AccessDenied", "Access Denied")
+_NOT_AUTHORIZED = Refusal(
+    "403 Forbidden", "AuthorizationError", "User is not authorized to perform this."
+)
 _SLOW_DOWN = Refusal("503 Slow Down", "SlowDown", "Please reduce your request rate.")
 _INTERNAL = Refusal(
     "500 Internal Server Error",
@@ -128,6 +133,12 @@ class FaultState:
             if int(form.get("DurationSeconds", "0")) > MAX_CHAINED_SESSION_S:
                 return _TOO_LONG
             return None
+
+    def admit_sns(self) -> Refusal | None:
+        """Count one SNS request and say how it is refused, if it is."""
+        with self._lock:
+            self._counts["POST sns"] += 1
+            return _NOT_AUTHORIZED if self._faults.deny_sns else None
 
     def admit(self, request: S3Request) -> Refusal | None:
         """Count one S3 request and say how it is refused, if it is."""

@@ -3,7 +3,7 @@
 `POST /_sandbox/faults` merges a JSON object of `S3Faults`, `POST /_sandbox/reset`
 clears faults and counts, `GET /_sandbox/requests` counts requests by method, bucket and
 first part of the key. Requests signed with `INTERNAL_ACCESS_KEY` are neither counted
-nor hit.
+nor hit. SNS is served too, with a fault of its own.
 """
 
 import io
@@ -46,6 +46,8 @@ class S3Gate:
         access_key, service = _signer(environ)
         if service == "sts":
             return self._assume(environ, start_response)
+        if service == "sns":
+            return self._publish(environ, start_response)
         request = _s3_request(environ)
         if access_key != INTERNAL_ACCESS_KEY:
             refusal = self._state.admit(request)
@@ -92,6 +94,15 @@ class S3Gate:
             return _answer_json(start_response, "404 Not Found", {"detail": route})
         return _answer_json(start_response, "200 OK", {"ok": True})
 
+    def _publish(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        refusal = self._state.admit_sns()
+        if refusal is None:
+            return self._backend(environ, start_response)
+        _read_body(environ)
+        return _refuse(refusal, environ, start_response, is_query_api=True)
+
     def _assume(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
@@ -99,7 +110,7 @@ class S3Gate:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         refusal = self._state.admit_sts(form)
         if refusal is not None:
-            return _refuse(refusal, environ, start_response, is_sts=True)
+            return _refuse(refusal, environ, start_response, is_query_api=True)
         environ["wsgi.input"] = io.BytesIO(body)
         answer = b"".join(self._backend(environ, start_response))
         for token in _SESSION_TOKEN.findall(answer):
@@ -138,12 +149,12 @@ def _refuse(
     environ: "WSGIEnvironment",
     start_response: "StartResponse",
     *,
-    is_sts: bool = False,
+    is_query_api: bool = False,
 ) -> list[bytes]:
     error = f"<Code>{refusal.code}</Code><Message>{refusal.message}</Message>"
-    if is_sts:
+    if is_query_api:
         body = (
-            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+            "<ErrorResponse><Error>"
             f"<Type>Sender</Type>{error}</Error><RequestId>sandbox</RequestId>"
             "</ErrorResponse>"
         )

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from mobility_pipeline.errors import ConfigurationError, LedgerError
 from mobility_pipeline.vendor.locks import (
+    ALERTING,
     MIGRATION,
     SUBMISSION,
     ProcessLock,
@@ -72,6 +73,10 @@ class Database:
     def landing_lock(self, feed: str, day: date) -> AbstractContextManager[None]:
         """Wait until nobody else publishes a feed's date; see `Ledger.landing_lock`."""
         return self._hold(landing_lock(feed, day))
+
+    def alerting_lock(self) -> AbstractContextManager[None]:
+        """Wait until nobody else evaluates alerts, and keep others from it meanwhile."""
+        return self._hold(ALERTING)
 
     def close(self) -> None:
         """Close every connection."""

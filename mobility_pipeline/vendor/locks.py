@@ -32,6 +32,7 @@ class ProcessLock:
 
 MIGRATION = ProcessLock("migration", 0x6D6F62_01, "is bringing the ledger up to date")
 SUBMISSION = ProcessLock("submission", 0x6D6F62_02, "is submitting vendor jobs")
+ALERTING = ProcessLock("alerting", 0x6D6F62_03, "is evaluating and sending alerts")
 
 
 def landing_lock(feed: str, day: date) -> ProcessLock:

@@ -101,3 +101,68 @@ city_days = sa.Table(
     sa.Column("previous_reason", sa.Text),
     sa.Column("previous_job_ref", sa.Integer),
 )
+
+_OPEN = sa.text("closed_at IS NULL")
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # What is said of it, and its city-days in ranges; as it stood when last evaluated.
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("notified_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+    sa.Column(
+        "notification",
+        sa.Integer,
+        sa.ForeignKey("alert_notifications.number"),
+        nullable=False,
+    ),
+    # Never two open episodes of one problem.
+    sa.Index(
+        "uq_alerts_open",
+        "feed",
+        "kind",
+        "subject",
+        "reason",
+        unique=True,
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    ),
+    sqlite_autoincrement=True,
+)
+
+alert_notifications = sa.Table(
+    "alert_notifications",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("uid", sa.String(32), nullable=False, unique=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+alert_deliveries = sa.Table(
+    "alert_deliveries",
+    metadata,
+    sa.Column(
+        "notification",
+        sa.Integer,
+        sa.ForeignKey("alert_notifications.number"),
+        primary_key=True,
+    ),
+    sa.Column("channel", sa.Text, primary_key=True),
+    # pending, delivered, given_up
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    # Why the last attempt failed; empty before it.
+    sa.Column("error", sa.Text, nullable=False),
+)

@@ -29,7 +29,7 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset with its checks per enabled feed, four jobs, six schedules, two sensors."""
+    """One asset with checks per enabled feed, four jobs, six schedules, three sensors."""
     defs = build_defs()
     assert _asset_keys(defs) == {"lake/pings_full"}
     repository = defs.get_repository_def()
@@ -64,6 +64,7 @@ def test_published_names() -> None:
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "sync_city_partitions_sensor",
         "report_failed_city_days_sensor",
+        "alert_sensor",
     }
 
 
