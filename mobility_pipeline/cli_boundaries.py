@@ -10,10 +10,8 @@ import click
 from rich.console import Group
 
 from mobility_pipeline.cities.guide.page import render_guide
-from mobility_pipeline.cities.guide.template import make_template
 from mobility_pipeline.cities.uploads.boundary import Boundary, prepare_boundary
 from mobility_pipeline.cities.uploads.layers import Upload, choose_layer
-from mobility_pipeline.cities.uploads.opening import open_upload, read_file
 from mobility_pipeline.cities.uploads.regions import read_regions
 from mobility_pipeline.cli_output import DONE, answer, make_table
 from mobility_pipeline.cli_upload_output import (
@@ -179,6 +177,8 @@ def list_regions(key: str, as_json: bool) -> int:
 @_json_option
 def write_guide(out: Path, as_json: bool) -> int:
     """Write the submission guide and its template zip."""
+    from mobility_pipeline.cities.guide.template import make_template  # loads GDAL
+
     contents = {
         "submission_guide.html": render_guide().encode(),
         "boundary_template.zip": make_template(),
@@ -197,4 +197,7 @@ def write_guide(out: Path, as_json: bool) -> int:
 
 
 def _open(file: Path) -> Upload:
+    # GDAL takes its time to load.
+    from mobility_pipeline.cities.uploads.opening import open_upload, read_file
+
     return open_upload(read_file(file), file.name)

@@ -11,9 +11,6 @@ from time import sleep
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-
 from mobility_pipeline.alerts.channels import LOG, Channel, Channels, LogChannel
 from mobility_pipeline.alerts.mail import MailChannel
 from mobility_pipeline.alerts.sns import SnsChannel
@@ -98,6 +95,9 @@ def _open_sns(settings: Settings, topic_arn: str) -> SnsChannel:
 
 def _connect_sns(settings: Settings, region: str) -> "SNSClient":
     """Connect with the ambient identity: the vendor's role may not publish for us."""
+    import boto3  # takes its time to load, and most commands send nothing
+    from botocore.config import Config
+
     credentials = Identity(settings, None).credentials()
     session = boto3.Session(
         aws_access_key_id=credentials.access_key,

@@ -1,8 +1,8 @@
 """Dagster's event log in SQLite, without opening a database for every event.
 
 Dagster's own class makes an engine and a connection two or three times for each event it
-stores: 20–27 ms an event, of which a city-day has seven. With connections kept open it is
-7–8 ms (`dagster.yaml` names this class; PostgreSQL keeps its own connections).
+stores: 11–20 ms an event, of which a city-day has seven. With connections kept open it is
+3 ms (`dagster.yaml` names this class; PostgreSQL keeps its own connections).
 """
 
 from collections import OrderedDict
@@ -35,6 +35,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         self, base_dir: str, inst_data: ConfigurableClassData | None = None
     ) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -50,6 +51,12 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         del config_value
         return cls(str(read_dagster_home() / "history" / "runs"), inst_data)
 
+    def has_table(self, table_name: str) -> bool:
+        """Return whether a table is there; asked for each check, so a yes is remembered."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
         """Begin a transaction on the database of a run, or of the index."""
@@ -63,7 +70,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _engine(self, shard: str) -> sa.Engine:
         if shard not in self._engines:
-            self._engines[shard] = sa.create_engine(
+            engine = sa.create_engine(
                 self.conn_string_for_shard(shard),
                 poolclass=QueuePool,
                 pool_size=1,
@@ -73,6 +80,8 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                     "check_same_thread": False,
                 },
             )
+            sa.event.listen(engine, "connect", _wait_for_no_disk)
+            self._engines[shard] = engine
         self._engines.move_to_end(shard)
         if len(self._engines) > _MAX_OPEN:
             self._engines.popitem(last=False)[1].dispose()
@@ -92,3 +101,13 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def _wait_for_no_disk(connection: Any, record: object) -> None:
+    """Let a commit return before it is on the disk: SQLite's own advice for its WAL.
+
+    A process that dies loses nothing. A power cut may lose the last events; what the lake
+    holds and Dagster has not heard of is reported by the next run.
+    """
+    del record
+    connection.execute("PRAGMA synchronous=NORMAL")
