@@ -25,7 +25,6 @@ from mobility_pipeline.resources.clients import (
     open_lake_bucket,
     open_registry,
 )
-from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.held_areas import find_held_areas
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
@@ -137,6 +136,8 @@ def _retire(registry: "Registry", key: str, purges: Sequence[Purge]) -> None:
 
 
 def _erase(settings: Settings, ledger: Ledger, purge: Purge, reason: str) -> None:
+    from mobility_pipeline.resources.lakes import make_lake  # loads all that lands
+
     erasing = erase(
         purge.feed.name,
         make_lake(settings, purge.feed),

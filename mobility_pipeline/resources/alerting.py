@@ -16,7 +16,6 @@ from mobility_pipeline.alerts.mail import MailChannel
 from mobility_pipeline.alerts.sns import SnsChannel
 from mobility_pipeline.alerts.webhook import WebhookChannel
 from mobility_pipeline.errors import ConfigurationError
-from mobility_pipeline.resources.identity import Identity
 from mobility_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ def _connect_sns(settings: Settings, region: str) -> "SNSClient":
     """Connect with the ambient identity: the vendor's role may not publish for us."""
     import boto3  # takes its time to load, and most commands send nothing
     from botocore.config import Config
+
+    from mobility_pipeline.resources.identity import Identity
 
     credentials = Identity(settings, None).credentials()
     session = boto3.Session(
