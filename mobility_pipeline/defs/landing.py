@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import dagster as dg
 
+from mobility_pipeline.alerts.message import write_spans
+from mobility_pipeline.alerts.problems import to_days
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.asked import Asked
 from mobility_pipeline.defs.evaluations import log_findings
@@ -34,7 +36,7 @@ _STORAGE_S = 1
 """Wait before a landing is tried again; then twice that."""
 
 _NAMED_AT_MOST = 20
-"""City-days named in a failure's message; the ledger and `mobility gaps` know all."""
+"""Cities named in a failure's message; the ledger and `mobility gaps` know all."""
 
 
 @dg.op(
@@ -133,9 +135,13 @@ def _missing_error(
 ) -> CityDaysMissingError:
     """Make the one line that says which city-days a run did not get, and why."""
     reasons = Counter(state.value for state, _ in missing.values())
+    alike: dict[tuple[CityDayState, str], list[CityDay]] = {}
+    for city_day, why in sorted(missing.items()):
+        alike.setdefault(why, []).append(city_day)
     named = [
-        f"{city_day.city} {city_day.date} {state}" + (f" ({detail})" if detail else "")
-        for city_day, (state, detail) in sorted(missing.items())
+        f"{city} {write_spans(spans)} {state}" + (f" ({detail})" if detail else "")
+        for (state, detail), city_days in alike.items()
+        for city, spans in to_days(city_days).items()
     ]
     more = len(named) - _NAMED_AT_MOST
     text = "; ".join(named[:_NAMED_AT_MOST])

@@ -188,6 +188,19 @@ def test_days_that_wait_do_not_fail_a_recovery(
     assert len(sandbox.jobs()) == 1
 
 
+def test_failed_run_names_what_is_missing_in_ranges(
+    sandbox: Sandbox, run: Callable[..., Any], newest: date
+) -> None:
+    """Three days of a city that lack for one reason are one range."""
+    days = [(newest - timedelta(days=back)).isoformat() for back in (2, 1, 0)]
+    sandbox.set_vendor_faults(undelivered_dates=days)
+    (failure,) = [event for event in run(days=3).all_events if event.is_step_failure]
+    text = failure.step_failure_data.user_failure_data.description
+    assert text.startswith("pings_full: 6 city-days are missing (6 not_delivered): ")
+    for city in CITIES:
+        assert f"{city} {days[0]} to {days[2]} not_delivered" in text
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [
