@@ -154,7 +154,7 @@ class _Lander:
             if not cities:
                 return ()
             if day not in self._delivery.dates:
-                reason = f"vendor job {self._job.job_id} delivered no {day}"
+                reason = f"vendor job {self._job.job_id} did not deliver it"
                 self._settle(day, cities, CityDayState.NOT_DELIVERED, reason)
                 return ()
             try:

@@ -202,7 +202,7 @@ def test_a_date_without_a_good_delivery_does_not_stop_the_others(
     }
     records = ledger.records_of(FEED, _days(DAYS[1], DAYS[2]))
     missing, corrupt = (records[CityDay(CITIES[0], day)].reason for day in DAYS[1:3])
-    assert missing == "vendor job job-1 delivered no 2024-05-02"
+    assert missing == "vendor job job-1 did not deliver it"
     assert "date=2024-05-03/part-00000.parquet of 2024-05-03 is not readable" in corrupt
     _check_rows(place, DAYS[0], DAYS[3])
     assert not ledger.pending(job.ref)
