@@ -95,8 +95,11 @@ def _run_in(home: Path, *, keep_running: bool) -> int:
     # A shell that starts us in the background has children ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Sandbox.start(home / "sandbox") as sandbox:
+        newest = newest_day(read_settings({}), datetime.now(UTC))
         values = {
             **sandbox.environment,
+            # Nothing else is expected, so nothing else is missing.
+            "MOBILITY_START_DATE": (newest - timedelta(days=_DAYS - 1)).isoformat(),
             "MOBILITY_HOME": str(home),
             "DAGSTER_HOME": str(home / "dagster"),
             "VERASET_POLL_SECONDS": "0.2",
@@ -124,8 +127,8 @@ def _load_and_show(
     environment: Mapping[str, str],
     sandbox: Sandbox,
 ) -> int:
-    newest = newest_day(settings, datetime.now(UTC))
-    start = newest - timedelta(days=_DAYS - 1)
+    start = settings.mobility_start_date
+    newest = start + timedelta(days=_DAYS - 1)
     span = ["--from", start.isoformat(), "--to", newest.isoformat(), "--json"]
     code, _ = _mobility(["request", "--feed", _FEED, *span], environment)
     _, coverage = _mobility(["gaps", "--feed", _FEED, *span], environment)

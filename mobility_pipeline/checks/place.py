@@ -12,8 +12,9 @@ from mobility_pipeline.cities.city import City
 
 NAME = "inside_area"
 COLUMNS = ("longitude", "latitude")
-MIN_INSIDE_RATIO = 0.98
-"""Distances on a sphere are up to 0.56 % off those on the ellipsoid: 1.1 % of a disc."""
+MIN_INSIDE_RATIO = 0.8
+"""Distances on a sphere are up to 0.56 % off those on the ellipsoid: 1.1 % of a disc; and
+the vendor may tag the whole day of a device that was inside for a moment."""
 MIN_PLACED_RATIO = 0.99
 """Pings whose position is not readable are a few in a million."""
 

@@ -63,12 +63,12 @@ def test_an_empty_batch_counts_nothing() -> None:
         assert count_inside(_batch(), city) == PlaceCount()
 
 
-def test_fewer_than_98_per_cent_inside_is_an_error() -> None:
-    """98 of 100 pass; positions that are not readable do not count."""
-    assert inside_area(PlaceCount(rows=100, placed=100, inside=98)).passed
-    found = inside_area(PlaceCount(rows=100, placed=100, inside=97))
+def test_fewer_than_80_per_cent_inside_is_an_error() -> None:
+    """80 of 100 pass: whole days of some devices may be tagged, but not of all."""
+    assert inside_area(PlaceCount(rows=100, placed=100, inside=80)).passed
+    found = inside_area(PlaceCount(rows=100, placed=100, inside=79))
     assert (found.passed, found.severity) == (False, Severity.ERROR)
-    assert found.numbers["inside_ratio"] == 0.97
+    assert found.numbers["inside_ratio"] == 0.79
 
 
 def test_more_than_1_per_cent_without_position_is_a_warning() -> None:
