@@ -65,6 +65,9 @@ _REQUEST_OPTIONS = (
     click.option("--refresh", is_flag=True, help="Also days that are there."),
 )
 
+_SHOWN_GAPS = 1000
+"""Of a console table, which nobody reads further, and which takes a second per thousand."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -231,8 +234,9 @@ def gaps(
     ]
     table = make_table(
         ("feed", "city", "from", "to", "days", "reason"),
-        [[*gap.values()] for gap in found],
-        title=f"{len(found_gaps.complete)} cities complete, {len(found)} gaps",
+        [[*gap.values()] for gap in found[:_SHOWN_GAPS]],
+        title=f"{len(found_gaps.complete)} cities complete, {len(found)} gaps"
+        + (f"; the first {_SHOWN_GAPS}, --csv has all" * (len(found) > _SHOWN_GAPS)),
     )
     answer(as_json, {"gaps": found, "complete": [*found_gaps.complete]}, table)
     return MISSING if is_strict and found else DONE

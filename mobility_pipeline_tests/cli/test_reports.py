@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from mobility_pipeline.sandbox.launch import Sandbox
+from mobility_pipeline_tests.cli.grid import add_cities
 from mobility_pipeline_tests.conftest import CITIES, Workplace
 
 
@@ -46,6 +47,17 @@ def test_gaps_are_ranges_with_reasons(
     assert json.loads(rows[1]["missing_ranges"]) == [[first, third]]
     assert json.loads(rows[1]["missing_dates"]) == [first, third]
     assert workplace.run("gaps", *options, "--fail").code == 1
+
+
+def test_a_long_table_of_gaps_says_where_the_others_are(
+    make_workplace: Callable[[dict[str, str]], Workplace],
+) -> None:
+    """Of 1,002 cities that lack a day, 1,000 are shown."""
+    place = make_workplace({})
+    add_cities(place, 1000)
+    answer = place.run("gaps", "--from", "2025-01-01", "--to", "2025-01-01")
+    assert "1002 gaps; the first 1000, --csv has all" in answer.stdout
+    assert answer.stdout.count("not_requested") == 1000
 
 
 def test_gaps_without_any_account_reports_everything_as_not_requested(
