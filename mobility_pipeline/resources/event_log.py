@@ -16,6 +16,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from mobility_pipeline.settings import read_dagster_home
@@ -80,7 +81,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                     "check_same_thread": False,
                 },
             )
-            sa.event.listen(engine, "connect", _wait_for_no_disk)
+            event.listen(engine, "connect", _wait_for_no_disk)
             self._engines[shard] = engine
         self._engines.move_to_end(shard)
         if len(self._engines) > _MAX_OPEN:
