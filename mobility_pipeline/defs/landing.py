@@ -67,14 +67,11 @@ def land_delivery(
         use = read_month(ledger, monthly_jobs, clock.now())
         dates = {city_day.date for city_day in asked.city_days}
         reporter = Reporter(context, feed, cities, lake, settings)
-        with reporter.open(ledger, dates) as report:
-            for published in land_job(
-                job,
-                dates,
-                ledger=ledger,
-                site=lake.landing_site(feed),
-                now=clock.now,
-            ):
+        landing = land_job(
+            job, dates, ledger=ledger, site=lake.landing_site(feed), now=clock.now
+        )
+        with closing(landing), reporter.open(ledger, dates) as report:
+            for published in landing:
                 # Its own run will report it. What this one found out would come after
                 # what that one has planned, and hide what it finds.
                 if published.manifest.city_day in asked.of_siblings:

@@ -1,7 +1,7 @@
 """Land one vendor job's delivery, dates side by side, and record what became of each."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     Future,
@@ -58,8 +58,11 @@ def land_job(
     ledger: Ledger,
     site: LandingSite,
     now: Callable[[], datetime],
-) -> Iterator[Published]:
+) -> Generator[Published]:
     """Land the city-days that wait for a successful job, and settle them in the ledger.
+
+    Who does not iterate to the end closes it: left to the garbage collector, its processes
+    would be waited for wherever a collection happens to run, for ever in a thread's start.
 
     Every city that waits for a date is landed with it, whoever asked, so that the files
     of a date are read once. A date that was not delivered, or cannot be trusted, is

@@ -110,6 +110,11 @@ class Manifest(_Frozen):
         try:
             manifest = cls.model_validate_json(data)
         except ValidationError as error:
+            if error.errors()[0]["loc"] == ("version",):
+                raise ManifestError(
+                    f"the manifest of {day} is of another version than this project "
+                    "reads: update the project, or ask for the day again with --refresh"
+                ) from None
             raise ManifestError(
                 f"the manifest of {day} is not readable: {_describe(error)}; "
                 "request the day again with --refresh"
