@@ -23,6 +23,10 @@ class Held:
     """The vendor's."""
 
 
+_UNREAD = Held(CityDayState.DELIVERED, "")
+"""What is said of a manifest that only another version of the project reads."""
+
+
 @dataclass(frozen=True)
 class LakeIndex:
     """Every manifest of one feed's lake, from one listing that came to its end."""
@@ -33,7 +37,8 @@ class LakeIndex:
     unreadable: Mapping[CityDay, str]
     """City-day -> why its manifest says nothing; it counts as not held."""
     unjudged: frozenset[CityDay] = frozenset()
-    """Their manifests were written by another version of the project: left as they are."""
+    """Their manifests were written by another version of the project: left as they are, and
+    taken for delivered where nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,9 @@ def compare_with_lake(
     """
     changes = Changes()
     lost_below: set[CityDay] = set()
-    for city_day, held in lake.held.items():
+    # Something was bought and stands there: on a new ledger, too, it is not bought again.
+    unread = dict.fromkeys(lake.unjudged - records.keys(), _UNREAD)
+    for city_day, held in {**lake.held, **unread}.items():
         _compare_held(changes, city_day, held, records.get(city_day), lake.listed_at)
     for city_day in records.keys() - lake.held.keys() - lake.unjudged:
         record = records[city_day]

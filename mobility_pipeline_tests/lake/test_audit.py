@@ -153,6 +153,18 @@ def test_manifest_of_another_version_is_named_and_not_paid_for_again(
     assert holdings.states() == {DAY: "delivered"}
 
 
+def test_manifest_of_another_version_is_delivered_to_a_new_ledger(
+    holdings: Holdings,
+) -> None:
+    """Where the ledger was lost, what stands in the lake is not bought again either."""
+    holdings.publish(DAY, "a")
+    newer = json.loads(holdings.get(DAY)) | {"version": 2}
+    holdings.put(DAY, MANIFEST_NAME, json.dumps(newer).encode())
+    assert [*holdings.rebuild().unreadable] == [DAY]
+    assert holdings.states() == {DAY: "delivered"}
+    assert holdings.rebuild().changes.count == 0
+
+
 def test_empty_listing_changes_nothing_unless_accepted(holdings: Holdings) -> None:
     """A wrong bucket must not make everything missing; an emptied one may."""
     holdings.settle(CityDayState.DELIVERED, DAY)
