@@ -211,6 +211,7 @@ def _stop_group(process: subprocess.Popen[bytes]) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _free_port(preferred: int) -> int:
