@@ -1,17 +1,24 @@
 """Problems of missing city-days: by vendor job where one is to blame, else by city. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from mobility_pipeline.alerts.outlook import Outlook, Plan, advise, foretell, plan_for
-from mobility_pipeline.alerts.problems import Kind, Problem, to_days
+from mobility_pipeline.alerts.problems import Kind, Problem, to_spans
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.vendor.records import CityDayRecord, CityDayState, VendorJob
-from mobility_pipeline.vendor.recovery import Recovery, choose_city_days
+from mobility_pipeline.vendor.records import (
+    CityDayRecord,
+    CityDayState,
+    Missing,
+    VendorJob,
+)
+from mobility_pipeline.vendor.recovery import Decision, Step, decide
 
-_OF_A_JOB = frozenset({CityDayState.JOB_FAILED, CityDayState.REJECTED})
+OF_A_JOB = frozenset({CityDayState.JOB_FAILED, CityDayState.REJECTED})
+"""A vendor job is to blame for these."""
+_WRONG = frozenset({Step.ASK, Step.WAIT, Step.GIVE_UP})
 _WHAT: Mapping[CityDayState, str] = {
     CityDayState.NOT_REQUESTED: "never asked for",
     CityDayState.NOT_DELIVERED: "the vendor did not deliver",
@@ -29,7 +36,9 @@ class _Group:
     subject: str
     state: CityDayState
     job_id: str | None
-    days: list[CityDay] = field(default_factory=list[CityDay])
+    days: defaultdict[str, list[date]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     plans: Counter[Plan] = field(default_factory=Counter[Plan])
     details: Counter[str] = field(default_factory=Counter[str])
     since: datetime | None = None
@@ -38,8 +47,7 @@ class _Group:
 
 def find_missing_problems(
     feed: str,
-    missing: Iterable[CityDay],
-    records: Mapping[CityDay, CityDayRecord],
+    missing: Iterable[Missing],
     jobs: Mapping[int, VendorJob],
     outlook: Outlook,
     *,
@@ -51,8 +59,8 @@ def find_missing_problems(
     Args:
         feed: its name.
         missing: what the lake lacks, none before its city's first day.
-        records: what the ledger knows of them.
-        jobs: by `ref`, those that records name; others count as gone.
+        jobs: by `ref`, those that are live, and those that ended badly; others count as
+            gone.
         outlook: the schedules.
         requested_until: newest day that should have been asked for by now; a later one
             that was not asked for is no problem.
@@ -63,48 +71,69 @@ def find_missing_problems(
         erased is in neither.
     """
     live = {ref for ref, job in jobs.items() if job.state.may_deliver}
-    recovery = choose_city_days(missing, records, live, now)
+    on_their_way: set[CityDay] = set()
     groups: dict[tuple[str, CityDayState], _Group] = {}
-    for city_day in (*recovery.to_ask, *recovery.waiting, *recovery.given_up):
-        record = records.get(city_day)
-        state = record.settled_state if record else CityDayState.NOT_REQUESTED
-        if state is CityDayState.NOT_REQUESTED and city_day.date > requested_until:
+    for alike in missing:
+        decision = decide(alike.record, live, now)
+        state = decision.state
+        if decision.step is Step.STAY_ON_THE_WAY:
+            on_their_way.update(alike.city_days)
+        is_early = state is CityDayState.NOT_REQUESTED and alike.date > requested_until
+        if decision.step not in _WRONG or is_early:
             continue
-        job = jobs.get(record.job_ref or 0) if record else None
-        by_job = job is not None and record is not None and record.state in _OF_A_JOB
-        subject = job.name if job and by_job else city_day.city
-        group = groups.setdefault(
-            (subject, state),
-            _Group(feed, subject, state, job.job_id if job and by_job else None),
-        )
-        _add(group, city_day, record, plan_for(city_day, recovery, outlook), recovery)
+        plan = plan_for(alike.date, decision.step, outlook)
+        job = _find_blamed(alike.record, jobs)
+        for subject, cities in _divide(alike, job):
+            group = groups.get((subject, state))
+            if group is None:
+                group = _Group(feed, subject, state, job.job_id if job else None)
+                groups[subject, state] = group
+            _add(group, cities, alike, decision, plan)
     problems = [_describe(group, outlook) for _, group in sorted(groups.items())]
-    return problems, frozenset(recovery.on_their_way)
+    return problems, frozenset(on_their_way)
+
+
+def _find_blamed(
+    record: CityDayRecord | None, jobs: Mapping[int, VendorJob]
+) -> VendorJob | None:
+    if record is None or record.state not in OF_A_JOB:
+        return None
+    return jobs.get(record.job_ref or 0)
+
+
+def _divide(
+    alike: Missing, job: VendorJob | None
+) -> Iterable[tuple[str, Collection[str]]]:
+    """Return subjects with their cities: the job to blame, else each city."""
+    if job is not None:
+        return [(job.name, alike.cities)]
+    return [(city, (city,)) for city in alike.cities]
 
 
 def _add(
     group: _Group,
-    city_day: CityDay,
-    record: CityDayRecord | None,
+    cities: Collection[str],
+    alike: Missing,
+    decision: Decision,
     plan: Plan,
-    recovery: Recovery,
 ) -> None:
-    group.days.append(city_day)
-    group.plans[plan] += 1
-    if plan is Plan.WAIT:
-        until = recovery.waiting[city_day]
-        group.until = min(group.until or until, until)
+    for city in cities:
+        group.days[city].append(alike.date)
+    group.plans[plan] += len(cities)
+    if plan is Plan.WAIT and decision.until is not None:
+        group.until = min(group.until or decision.until, decision.until)
+    record = alike.record
     if record is not None:
         group.since = min(group.since or record.updated_at, record.updated_at)
         if record.reason:
-            group.details[record.reason] += 1
+            group.details[record.reason] += len(cities)
 
 
 def _describe(group: _Group, outlook: Outlook) -> Problem:
     what = _WHAT[group.state]
     if group.details:
         detail, count = min(group.details.items(), key=lambda item: (-item[1], item[0]))
-        more = "" if len(group.details) == 1 else f" ({count} of {len(group.days)})"
+        more = "" if len(group.details) == 1 else f" ({count} of {group.plans.total()})"
         what = f"{what}: {detail}{more}"
     return Problem(
         feed=group.feed,
@@ -115,5 +144,5 @@ def _describe(group: _Group, outlook: Outlook) -> Problem:
         by_itself=foretell(group.plans, outlook, group.until),
         by_person=advise(group.state, group.plans, group.job_id),
         since=group.since,
-        days=to_days(group.days),
+        days=to_spans(group.days),
     )

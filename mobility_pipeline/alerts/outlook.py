@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
-from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.vendor.records import CityDayState
-from mobility_pipeline.vendor.recovery import Recovery
+from mobility_pipeline.vendor.recovery import Step
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,21 @@ class Plan(Enum):
     OFF = "nothing: switched off"
 
 
-def plan_for(city_day: CityDay, recovery: Recovery, outlook: Outlook) -> Plan:
-    """Say what will happen to a city-day that is missing and not on its way."""
-    if outlook.daily_from is not None and city_day.date >= outlook.daily_from:
+def plan_for(day: date, step: Step, outlook: Outlook) -> Plan:
+    """Say what will happen to city-days that are missing and not on their way.
+
+    Args:
+        day: their date.
+        step: what recovery decides of them.
+        outlook: the schedules.
+    """
+    if outlook.daily_from is not None and day >= outlook.daily_from:
         return Plan.DAILY
-    if city_day in recovery.given_up:
+    if step is Step.GIVE_UP:
         return Plan.GIVEN_UP
     if outlook.recovery_at is None:
         return Plan.OFF
-    return Plan.WAIT if city_day in recovery.waiting else Plan.RECOVERY
+    return Plan.WAIT if step is Step.WAIT else Plan.RECOVERY
 
 
 def foretell(

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.days import days_between
@@ -93,7 +94,12 @@ def to_days(city_days: Iterable[CityDay]) -> dict[str, tuple[Span, ...]]:
     by_city: dict[str, list[date]] = {}
     for city_day in city_days:
         by_city.setdefault(city_day.city, []).append(city_day.date)
-    return {city: _to_spans(by_city[city]) for city in sorted(by_city)}
+    return to_spans(by_city)
+
+
+def to_spans(by_city: Mapping[str, Iterable[date]]) -> dict[str, tuple[Span, ...]]:
+    """Return days by city as ranges, both sorted."""
+    return {city: _join(by_city[city]) for city in sorted(by_city)}
 
 
 def to_city_days(days: Days) -> frozenset[CityDay]:
@@ -115,11 +121,16 @@ def request_command(feed: str, days: Days) -> str:
     return " ".join(["mobility request --feed", feed, *cities, span])
 
 
-def _to_spans(days: list[date]) -> tuple[Span, ...]:
-    spans: list[Span] = []
-    for day in sorted(set(days)):
-        if spans and spans[-1][1] + timedelta(1) == day:
-            spans[-1] = spans[-1][0], day
-        else:
-            spans.append((day, day))
-    return tuple(spans)
+def _join(days: Iterable[date]) -> tuple[Span, ...]:
+    # Numbers: adding a day to hundreds of thousands of dates takes a second.
+    numbers = sorted({day.toordinal() for day in days})
+    starts = numbers[:1]
+    ends: list[int] = []
+    for before, after in pairwise(numbers):
+        if before + 1 != after:
+            ends.append(before)
+            starts.append(after)
+    ends += numbers[-1:]
+    return tuple(
+        zip(map(date.fromordinal, starts), map(date.fromordinal, ends), strict=True)
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from mobility_pipeline.alerts.missing import find_missing_problems
+from mobility_pipeline.alerts.missing import OF_A_JOB, find_missing_problems
 from mobility_pipeline.alerts.outlook import Outlook
 from mobility_pipeline.alerts.problems import ALL_FEEDS, Assessment, Kind, Problem
 from mobility_pipeline.alerts.runs import RunEnd, find_run_problems
@@ -14,7 +14,7 @@ from mobility_pipeline.cities.days import expected_city_days, first_days
 from mobility_pipeline.cities.registry import Cities, RefusedCity
 from mobility_pipeline.errors import MobilityError, UsageError
 from mobility_pipeline.vendor.ledger import Ledger
-from mobility_pipeline.vendor.records import CityDayRecord, VendorJob
+from mobility_pipeline.vendor.records import Missing, VendorJob
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,27 @@ def _assess_feed(
 ) -> tuple[list[Problem], frozenset[CityDay]]:
     wanted = expected_city_days(expected, min(expected.values()), watch.newest)
     missing = ledger.missing(feed, wanted)
-    records = {day: record for day, record in missing.items() if record is not None}
     return find_missing_problems(
         feed,
         missing,
-        records,
-        _jobs_of(ledger, feed, records),
+        _find_jobs(ledger, feed, missing),
         watch.outlook,
         requested_until=watch.newest - timedelta(days=GRACE_DAYS),
         now=now,
     )
 
 
-def _jobs_of(
-    ledger: Ledger, feed: str, records: Mapping[CityDay, CityDayRecord]
+def _find_jobs(
+    ledger: Ledger, feed: str, missing: Iterable[Missing]
 ) -> dict[int, VendorJob]:
-    refs = {record.job_ref for record in records.values() if record.job_ref is not None}
-    jobs = {job.ref: job for job in ledger.live_jobs(feed)}
-    return jobs | {ref: ledger.job(ref) for ref in refs - jobs.keys()}
+    """Return the jobs that are live, and those to blame for something."""
+    blamed = {
+        alike.record.job_ref
+        for alike in missing
+        if alike.record and alike.record.job_ref and alike.record.state in OF_A_JOB
+    }
+    found = [*ledger.live_jobs(feed), *ledger.jobs_of(blamed)]
+    return {job.ref: job for job in found}
 
 
 def _unreadable(error: MobilityError) -> Problem:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from itertools import chain, repeat
 
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.errors import UsageError
@@ -57,10 +58,13 @@ def expected_city_days(
     first_by_city: Mapping[str, date], start: date, end: date
 ) -> frozenset[CityDay]:
     """Return the city-days of a range, each city's from its first day on."""
+    # Each day made once, and no loop in Python: there may be hundreds of thousands.
+    days = [*days_between(start, end)]
     return frozenset(
-        CityDay(key, day)
-        for key, first in first_by_city.items()
-        for day in days_between(max(start, first), end)
+        chain.from_iterable(
+            map(CityDay, repeat(key), days[max((first - start).days, 0) :])
+            for key, first in first_by_city.items()
+        )
     )
 
 

@@ -37,7 +37,10 @@ class Scope:
     def requestable(self) -> frozenset[CityDay]:
         """Those of cities with a valid area."""
         active = self.known.active
-        return frozenset(day for day in self.expected if day.city in active)
+        valid = {
+            key: first for key, first in self.first_by_city.items() if key in active
+        }
+        return expected_city_days(valid, self.start, self.end)
 
 
 def read_scope(

@@ -1,23 +1,20 @@
 """SQL that reads the ledger's city-days, inside the caller's transaction."""
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from datetime import date
-from typing import Any
+from itertools import repeat
 
 import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
+from mobility_pipeline.vendor.records import CityDayRecord, CityDayState, Missing
 from mobility_pipeline.vendor.tables import city_days
 
 _DAYS = city_days.c
 _REQUESTED = CityDayState.REQUESTED
 _PRESENT = (CityDayState.DELIVERED, CityDayState.EMPTY)
-_STATES = {state.value: state for state in CityDayState}
-"""Looked up for hundreds of thousands of rows, where `CityDayState(text)` is slow."""
 _RECORDED = (
-    _DAYS.city,
-    _DAYS.date,
     _DAYS.state,
     _DAYS.reason,
     _DAYS.job_ref,
@@ -30,6 +27,9 @@ _IS_HELD = sa.or_(
     _DAYS.state.in_(_PRESENT), sa.func.coalesce(_DAYS.previous_state, "").in_(_PRESENT)
 )
 """As `CityDayRecord.is_in_lake` says."""
+_CITIES = sa.func.aggregate_strings(_DAYS.city, ",")
+"""The cities of a group in one text: keys have no comma, and a row for each of hundreds of
+thousands of city-days would take seconds."""
 
 
 def select_city_days(
@@ -40,12 +40,13 @@ def select_city_days(
     cities: Collection[str] | None,
 ) -> dict[CityDay, CityDayRecord]:
     """Return what is known of a feed's city-days from `start` to `end`, inclusive."""
-    found = sa.select(*_RECORDED).where(
-        _DAYS.feed == feed, _DAYS.date.between(start, end)
-    )
+    conditions = [_DAYS.feed == feed, _DAYS.date.between(start, end)]
     if cities is not None:
-        found = found.where(_DAYS.city.in_(sorted(cities)))
-    return _make_records(connection.execute(found))
+        conditions.append(_DAYS.city.in_(sorted(cities)))
+    records: dict[CityDay, CityDayRecord] = {}
+    for day, keys, record in _select_alike(connection, *conditions):
+        records.update(dict.fromkeys(map(CityDay, keys, repeat(day)), record))
+    return records
 
 
 def count_held(
@@ -87,32 +88,43 @@ def select_asked_cities(connection: sa.Connection) -> frozenset[str]:
 
 def select_missing(
     connection: sa.Connection, feed: str, wanted: Collection[CityDay]
-) -> dict[CityDay, CityDayRecord | None]:
-    """Return the wanted city-days that the lake lacks; null = never asked for."""
-    start, end = min(day.date for day in wanted), max(day.date for day in wanted)
-    in_range = (_DAYS.feed == feed, _DAYS.date.between(start, end))
-    held = sa.select(_DAYS.city, _DAYS.date).where(*in_range, _IS_HELD)
-    found = set(map(CityDay._make, connection.execute(held)))
-    lacking = sa.select(*_RECORDED).where(*in_range, ~_IS_HELD)
-    records = _make_records(connection.execute(lacking))
-    return {day: records.get(day) for day in wanted if day not in found}
+) -> list[Missing]:
+    """Return the wanted city-days that the lake lacks, each once."""
+    by_date: defaultdict[date, set[str]] = defaultdict(set)
+    for city, day in wanted:
+        by_date[day].add(city)
+    in_range = (_DAYS.feed == feed, _DAYS.date.between(min(by_date), max(by_date)))
+    # First: a city-day that lands between the two reads must not look never asked for.
+    lacking = [*_select_alike(connection, *in_range, ~_IS_HELD)]
+    held = sa.select(_DAYS.date, _CITIES).where(*in_range, _IS_HELD)
+    for day, keys in connection.execute(held.group_by(_DAYS.date)):
+        by_date[day].difference_update(keys.split(","))
+    missing: list[Missing] = []
+    for day, keys, record in lacking:
+        if known := by_date[day].intersection(keys):
+            by_date[day] -= known
+            missing.append(Missing(day, known, record))
+    never_asked = [Missing(day, keys, None) for day, keys in by_date.items() if keys]
+    return missing + never_asked
 
 
 def select_coverage(
     connection: sa.Connection, feed: str, start: date, end: date
 ) -> dict[CityDay, str]:
-    """Return what the lake holds of city-days, and where that is nothing, why.
-
-    No record is made of each: there may be hundreds of thousands.
-    """
+    """Return what the lake holds of city-days, and where that is nothing, why."""
     held = sa.case(
         (is_any(_DAYS.previous_state, *_PRESENT), _DAYS.previous_state),
         else_=_DAYS.state,
+    ).label("held")
+    found = (
+        sa.select(_DAYS.date, held, _CITIES)
+        .where(_DAYS.feed == feed, _DAYS.date.between(start, end))
+        .group_by(_DAYS.date, held)
     )
-    found = sa.select(_DAYS.city, _DAYS.date, held).where(
-        _DAYS.feed == feed, _DAYS.date.between(start, end)
-    )
-    return {CityDay(city, day): state for city, day, state in connection.execute(found)}
+    states: dict[CityDay, str] = {}
+    for day, state, keys in connection.execute(found):
+        states.update(dict.fromkeys(map(CityDay, keys.split(","), repeat(day)), state))
+    return states
 
 
 def select_pending(connection: sa.Connection, ref: int) -> frozenset[CityDay]:
@@ -129,10 +141,18 @@ def is_any(column: sa.Column[str], *states: CityDayState) -> sa.ColumnElement[bo
     return sa.or_(*(column == state for state in states))
 
 
-def _make_records(rows: Iterable[sa.Row[Any]]) -> dict[CityDay, CityDayRecord]:
-    return {
-        (day := CityDay(city, day_date)): CityDayRecord(
-            day, _STATES[state], reason, ref, updated_at, attempts, _STATES.get(before)
-        )
-        for city, day_date, state, reason, ref, updated_at, attempts, before in rows
-    }
+def _select_alike(
+    connection: sa.Connection, *conditions: sa.ColumnElement[bool]
+) -> Iterator[tuple[date, list[str], CityDayRecord]]:
+    """Yield the cities of which the same is recorded for a date, as what lands together."""
+    found = (
+        sa.select(_DAYS.date, _CITIES, *_RECORDED)
+        .where(*conditions)
+        .group_by(_DAYS.date, *_RECORDED)
+    )
+    for day, keys, state, reason, ref, at, attempts, before in connection.execute(
+        found
+    ):
+        was = CityDayState(before) if before else None
+        record = CityDayRecord(CityDayState(state), reason, ref, at, attempts, was)
+        yield day, keys.split(","), record

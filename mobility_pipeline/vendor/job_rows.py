@@ -1,7 +1,7 @@
 """SQL on the ledger's vendor jobs, each function inside the caller's transaction."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -134,6 +134,15 @@ def one_job(connection: sa.Connection, ref: int) -> VendorJob:
     raise LedgerError(f"the ledger has no vendor job with ref {ref}")
 
 
+def jobs_of(connection: sa.Connection, refs: Collection[int]) -> list[VendorJob]:
+    """Return the jobs with these numbers, by `ref`."""
+    return [
+        job
+        for some in _batched(sorted(refs))
+        for job in select_jobs(connection, _JOBS.ref.in_(some))
+    ]
+
+
 def live_jobs(connection: sa.Connection, feed: str) -> list[VendorJob]:
     """Return jobs that are open, or finished with city-days still to land."""
     waiting = sa.select(city_days.c.job_ref).where(
@@ -159,8 +168,7 @@ def select_jobs(
 def _areas_of(connection: sa.Connection, refs: list[int]) -> dict[int, list[Area]]:
     columns = vendor_job_areas.c
     areas: dict[int, list[Area]] = {}
-    for first in range(0, len(refs), _MAX_VARIABLES):
-        some = refs[first : first + _MAX_VARIABLES]
+    for some in _batched(refs):
         found = (
             sa.select(vendor_job_areas)
             .where(columns.job_ref.in_(some))
@@ -177,6 +185,12 @@ def _areas_of(connection: sa.Connection, refs: list[int]) -> dict[int, list[Area
                 )
             )
     return areas
+
+
+def _batched(refs: list[int]) -> Iterator[list[int]]:
+    """Cut numbers into lists that one statement takes."""
+    for first in range(0, len(refs), _MAX_VARIABLES):
+        yield refs[first : first + _MAX_VARIABLES]
 
 
 def _job_of(row: sa.RowMapping, areas: tuple[Area, ...]) -> VendorJob:

@@ -55,9 +55,13 @@ def read_missing(
     ledger: Ledger, feed: Feed, wanted: Collection[CityDay]
 ) -> tuple[set[CityDay], Known]:
     """Return the wanted city-days that the lake lacks, and what is known of them."""
-    missing = ledger.missing(feed.name, wanted)
-    records = {day: record for day, record in missing.items() if record is not None}
-    return set(missing), Known(feed, records, ledger.live_jobs(feed.name))
+    lacking: set[CityDay] = set()
+    records: dict[CityDay, CityDayRecord] = {}
+    for missing in ledger.missing(feed.name, wanted):
+        lacking.update(missing.city_days)
+        if missing.record is not None:
+            records.update(dict.fromkeys(missing.city_days, missing.record))
+    return lacking, Known(feed, records, ledger.live_jobs(feed.name))
 
 
 def read_known(ledger: Ledger, feed: Feed, wanted: Collection[CityDay]) -> Known:

@@ -25,6 +25,7 @@ from mobility_pipeline.vendor.records import (
     CityDayRecord,
     CityDayState,
     JobState,
+    Missing,
     VendorJob,
 )
 from mobility_pipeline.vendor.reindex import Changes, LakeIndex, compare_with_lake
@@ -83,6 +84,11 @@ class Ledger:
         """Return one job."""
         with self._database.read() as connection:
             return job_rows.one_job(connection, ref)
+
+    def jobs_of(self, refs: Collection[int]) -> list[VendorJob]:
+        """Return the jobs with these numbers, by `ref`."""
+        with self._database.read() as connection:
+            return job_rows.jobs_of(connection, refs)
 
     def jobs(
         self, since: datetime | None = None, feed: str | None = None
@@ -167,15 +173,13 @@ class Ledger:
         records = self.city_days(feed, min(dates), max(dates), keys)
         return {day: record for day, record in records.items() if day in wanted}
 
-    def missing(
-        self, feed: str, wanted: Collection[CityDay]
-    ) -> dict[CityDay, CityDayRecord | None]:
-        """Return the wanted city-days that the lake lacks; null = never asked for.
+    def missing(self, feed: str, wanted: Collection[CityDay]) -> list[Missing]:
+        """Return the wanted city-days that the lake lacks, each once, those alike together.
 
         Much faster than `records_of` where most are there.
         """
         if not wanted:
-            return {}
+            return []
         with self._database.read() as connection:
             return city_day_reads.select_missing(connection, feed, wanted)
 

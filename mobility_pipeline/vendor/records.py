@@ -1,8 +1,10 @@
 """What the ledger knows: states, vendor jobs and city-days, as values."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import repeat
 from typing import Any
 
 from mobility_pipeline.cities.city import CityDay
@@ -104,9 +106,8 @@ class VendorJob:
 
 @dataclass(frozen=True)
 class CityDayRecord:
-    """What the ledger knows about one city-day of one feed."""
+    """What the ledger knows about one city-day of one feed; many may share one."""
 
-    city_day: CityDay
     state: CityDayState
     reason: str
     """Detail of why; may be empty."""
@@ -140,3 +141,19 @@ class CityDayRecord:
         if self.reason.startswith(KEPT):
             return CityDayState(self.reason.removeprefix(KEPT).split(" ", 1)[0])
         return self.state
+
+
+@dataclass(frozen=True)
+class Missing:
+    """City-days of one date that the lake lacks, and of which the same is known."""
+
+    date: date
+    cities: Collection[str]
+    """Keys; never none."""
+    record: CityDayRecord | None
+    """Null = never asked for."""
+
+    @property
+    def city_days(self) -> Iterator[CityDay]:
+        """Each of them."""
+        return map(CityDay, self.cities, repeat(self.date))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.vendor.planner import PlannedJob
@@ -19,6 +20,30 @@ Reason = tuple[CityDayState, str]
 """A city-day's state, and a detail for people."""
 
 
+class Step(Enum):
+    """What recovery does with a city-day."""
+
+    NONE = "nothing: the lake holds it"
+    ASK = "ask for it now"
+    STAY_ON_THE_WAY = "nothing: the vendor job may still deliver"
+    WAIT = "ask for it later"
+    GIVE_UP = "nothing: asked for often enough, a person has to look"
+    NEVER = "nothing: erased"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What recovery does with all city-days of which the same is known, and why."""
+
+    step: Step
+    state: CityDayState
+    """Where they stand without the vendor job that is gone."""
+    detail: str = ""
+    """For people; may be empty."""
+    until: datetime | None = None
+    """Of WAIT: when they are asked for again."""
+
+
 @dataclass(frozen=True)
 class Recovery:
     """Missing city-days, each in exactly one place; what the lake holds is in none."""
@@ -27,8 +52,8 @@ class Recovery:
     """To be asked for now."""
     on_their_way: dict[CityDay, Reason] = field(default_factory=dict[CityDay, Reason])
     """Requested; the vendor job may still deliver."""
-    waiting: dict[CityDay, datetime] = field(default_factory=dict[CityDay, datetime])
-    """Not delivered, and when to ask again."""
+    waiting: dict[CityDay, Reason] = field(default_factory=dict[CityDay, Reason])
+    """Not delivered, and to be asked for again later."""
     given_up: dict[CityDay, Reason] = field(default_factory=dict[CityDay, Reason])
     """Asked for often enough; a person has to look."""
     erased: dict[CityDay, Reason] = field(default_factory=dict[CityDay, Reason])
@@ -37,11 +62,7 @@ class Recovery:
     @property
     def left_alone(self) -> dict[CityDay, Reason]:
         """City-days that are neither asked for nor on their way, with what will happen."""
-        waiting = {
-            day: (CityDayState.NOT_DELIVERED, f"asked for again from {until:%F %R} UTC")
-            for day, until in self.waiting.items()
-        }
-        return {**waiting, **self.given_up, **self.erased}
+        return {**self.waiting, **self.given_up, **self.erased}
 
 
 def choose_city_days(
@@ -52,10 +73,6 @@ def choose_city_days(
 ) -> Recovery:
     """Sort the missing city-days of one feed by what recovery does with them.
 
-    `not_requested` and `deferred_quota` are asked for at once; `not_delivered` after
-    `WAIT_DAYS` by attempt; `job_failed` and `rejected` once more. Nothing that is
-    requested from a job that may deliver, or erased, is asked for.
-
     Args:
         expected: city-days the lake should hold, none before its city's first day.
         records: what the ledger knows of them.
@@ -64,17 +81,53 @@ def choose_city_days(
     """
     recovery = Recovery()
     for city_day in expected:
-        record = records.get(city_day)
-        if record is None:
-            recovery.to_ask.add(city_day)
-        elif record.state is CityDayState.REQUESTED and record.job_ref in live_refs:
-            # An older delivery may stand in the lake meanwhile: then nothing is missing.
-            if not record.is_in_lake:
-                detail = "waits for its vendor job"
-                recovery.on_their_way[city_day] = (record.state, detail)
-        elif not record.is_in_lake:
-            _sort_missing(recovery, record, now)
+        decision = decide(records.get(city_day), live_refs, now)
+        reason = decision.state, decision.detail
+        match decision.step:
+            case Step.ASK:
+                recovery.to_ask.add(city_day)
+            case Step.STAY_ON_THE_WAY:
+                recovery.on_their_way[city_day] = reason
+            case Step.WAIT:
+                recovery.waiting[city_day] = reason
+            case Step.GIVE_UP:
+                recovery.given_up[city_day] = reason
+            case Step.NEVER:
+                recovery.erased[city_day] = reason
+            case Step.NONE:
+                pass
     return recovery
+
+
+def decide(
+    record: CityDayRecord | None, live_refs: Collection[int], now: datetime
+) -> Decision:
+    """Decide what to do with city-days by what is known of them; null = nothing.
+
+    `not_requested` and `deferred_quota` are asked for at once; `not_delivered` after
+    `WAIT_DAYS` by attempt; `job_failed` and `rejected` once more. Nothing that is
+    requested from a job that may deliver, or erased, is asked for.
+
+    Args:
+        record: what the ledger knows.
+        live_refs: vendor jobs that may still deliver.
+        now: the present instant.
+    """
+    if record is None:
+        return Decision(Step.ASK, CityDayState.NOT_REQUESTED)
+    # Where it is requested and its job is gone, it stands as before.
+    state = record.settled_state
+    if record.is_in_lake:
+        return Decision(Step.NONE, state)
+    if record.state is CityDayState.REQUESTED and record.job_ref in live_refs:
+        return Decision(Step.STAY_ON_THE_WAY, record.state, "waits for its vendor job")
+    if state is CityDayState.ERASED:
+        return Decision(Step.NEVER, state, record.reason)
+    if state is CityDayState.NOT_DELIVERED:
+        return _decide_not_delivered(record, now)
+    if state in _ASKED_ONCE_MORE and record.attempts >= _MORE_THAN_ONCE:
+        return Decision(Step.GIVE_UP, state, _give_up(record))
+    return Decision(Step.ASK, state)
 
 
 def keep_largest(
@@ -108,26 +161,16 @@ def cover(job: PlannedJob, wanted: Iterable[CityDay]) -> frozenset[CityDay]:
     )
 
 
-def _sort_missing(recovery: Recovery, record: CityDayRecord, now: datetime) -> None:
-    # Where it is requested its job is gone: it stands as before.
-    city_day, state = record.city_day, record.settled_state
-    if state is CityDayState.ERASED:
-        recovery.erased[city_day] = (state, record.reason)
-    elif state is CityDayState.NOT_DELIVERED:
-        if record.attempts > len(WAIT_DAYS):
-            recovery.given_up[city_day] = (state, _give_up(record))
-            return
-        # A day may be recorded without a bought job where the ledger was rebuilt.
-        wait = WAIT_DAYS[max(record.attempts, 1) - 1]
-        until = record.updated_at + timedelta(days=wait)
-        if until > now:
-            recovery.waiting[city_day] = until
-        else:
-            recovery.to_ask.add(city_day)
-    elif state in _ASKED_ONCE_MORE and record.attempts >= _MORE_THAN_ONCE:
-        recovery.given_up[city_day] = (state, _give_up(record))
-    else:
-        recovery.to_ask.add(city_day)
+def _decide_not_delivered(record: CityDayRecord, now: datetime) -> Decision:
+    state = CityDayState.NOT_DELIVERED
+    if record.attempts > len(WAIT_DAYS):
+        return Decision(Step.GIVE_UP, state, _give_up(record))
+    # A day may be recorded without a bought job where the ledger was rebuilt.
+    wait = WAIT_DAYS[max(record.attempts, 1) - 1]
+    until = record.updated_at + timedelta(days=wait)
+    if until <= now:
+        return Decision(Step.ASK, state)
+    return Decision(Step.WAIT, state, f"asked for again from {until:%F %R} UTC", until)
 
 
 def _give_up(record: CityDayRecord) -> str:

@@ -114,7 +114,7 @@ def request_city_days(
         )
         submit_all(sender, progress)
     waited_for = standing.waiting.keys() | standing.joining.keys()
-    jobs = [*(ledger.job(ref) for ref in waited_for), *progress.bought]
+    jobs = [*ledger.jobs_of(waited_for), *progress.bought]
     return Submitted(
         jobs=tuple(sorted(jobs, key=lambda job: job.ref)),
         done=frozenset(standing.done),

@@ -12,6 +12,7 @@ from mobility_pipeline.vendor.records import (
     CityDayRecord,
     CityDayState,
     JobState,
+    Missing,
     VendorJob,
 )
 from mobility_pipeline_tests.alerts.made import ALL_OFF, ALL_ON, NEWEST, NOW, make_days
@@ -53,17 +54,19 @@ def _record(
     at: datetime = NOW,
     reason: str = "",
     before: CityDayState | None = None,
-) -> CityDayRecord:
-    return CityDayRecord(day, state, reason, ref, at, attempts, before)
+) -> tuple[CityDay, CityDayRecord]:
+    return day, CityDayRecord(state, reason, ref, at, attempts, before)
 
 
 def _find(
-    days: list[CityDay], *records: CityDayRecord, outlook: Outlook = ALL_ON
+    days: list[CityDay],
+    *records: tuple[CityDay, CityDayRecord],
+    outlook: Outlook = ALL_ON,
 ) -> tuple[list[Problem], frozenset[CityDay]]:
+    known = dict(records)
     return find_missing_problems(
         "pings_full",
-        days,
-        {record.city_day: record for record in records},
+        [Missing(day, [city], known.get(CityDay(city, day))) for city, day in days],
         JOBS,
         outlook,
         requested_until=REQUESTED_UNTIL,

@@ -24,7 +24,6 @@ def record(
 ) -> CityDayRecord:
     """Return what the ledger says of DAY, recorded `age` ago."""
     return CityDayRecord(
-        city_day=DAY,
         state=state,
         reason="because",
         job_ref=7,
@@ -58,7 +57,8 @@ def test_day_not_delivered_is_asked_again_when_its_wait_is_over(
     assert choose(record(State.NOT_DELIVERED, attempts, wait)).to_ask == {DAY}
     early = choose(record(State.NOT_DELIVERED, attempts, wait - timedelta(seconds=1)))
     assert early.to_ask == set()
-    assert early.waiting == {DAY: NOW + timedelta(seconds=1)}
+    until = f"asked for again from {NOW + timedelta(seconds=1):%F %R} UTC"
+    assert early.waiting == {DAY: (State.NOT_DELIVERED, until)}
     ((state, detail),) = early.left_alone.values()
     assert (state, detail) == (
         State.NOT_DELIVERED,
