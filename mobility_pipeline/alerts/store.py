@@ -4,7 +4,7 @@ What is to be told is stored in the transaction that changes the alerts, for eac
 a crash before it is sent loses nothing, one right after may send it twice.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -120,13 +120,11 @@ class AlertStore:
             number = None
             if notification is not None:
                 number = _insert_notification(connection, notification, channels, now)
-            for alert in changes.opened:
-                values = {**_row_of(alert), "notification": number}
-                connection.execute(sa.insert(alerts).values(**values))
-            for alert in (*changes.reminded, *changes.closed):
-                _update(connection, alert, {"notification": number})
-            for alert in changes.kept:
-                _update(connection, alert, {})
+            told = {"notification": number}
+            if opened := [_row_of(alert) | told for alert in changes.opened]:
+                connection.execute(sa.insert(alerts), opened)
+            _update(connection, (*changes.reminded, *changes.closed), told)
+            _update(connection, changes.kept, {})
 
     def pending(self) -> list[Pending]:
         """Return what channels have still to be told, oldest first."""
@@ -192,12 +190,13 @@ def _insert_notification(
     return number
 
 
-def _update(connection: sa.Connection, alert: Alert, more: Mapping[str, Any]) -> None:
-    connection.execute(
-        sa.update(alerts)
-        .where(_ALERTS.id == alert.id)
-        .values(**{**_row_of(alert), **more})
-    )
+def _update(
+    connection: sa.Connection, changed: Iterable[Alert], more: Mapping[str, Any]
+) -> None:
+    rows = [{**_row_of(alert), **more, "alert_id": alert.id} for alert in changed]
+    if rows:
+        update = sa.update(alerts).where(_ALERTS.id == sa.bindparam("alert_id"))
+        connection.execute(update, rows)
 
 
 def _row_of(alert: Alert) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Which city-days are there, and in which ranges and why the others are not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from datetime import date
+from itertools import groupby, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.days import days_between
 
 PRESENT_STATES = frozenset({"delivered", "empty"})
 """`empty` is known, not missing."""
@@ -41,7 +40,7 @@ class Coverage:
 
 
 def find_gaps(
-    states_by_feed: "Mapping[str, Mapping[CityDay, str]]",
+    states_by_feed: Mapping[str, Mapping[CityDay, str]],
     expected: Mapping[str, date],
     start: date,
     end: date,
@@ -69,23 +68,21 @@ def _find_feed_gaps(
     expected: Mapping[str, date],
     start: date,
     end: date,
-    states: "Mapping[CityDay, str]",
+    states: Mapping[CityDay, str],
 ) -> Iterator[Gap]:
-    by_city: dict[str, dict[date, str]] = {city: {} for city in sorted(expected)}
-    for city_day, state in states.items():
-        if city_day.city in by_city:
-            by_city[city_day.city][city_day.date] = state
-    for city, known in by_city.items():
-        first = max(start, expected[city])
-        yield from _find_city_gaps(feed, city, first, end, known)
+    days = [*days_between(start, end)]
+    for city in sorted(expected):
+        own_days = days[max((expected[city] - start).days, 0) :]
+        keys = map(CityDay, repeat(city), own_days)
+        reasons = [states.get(key, NOT_REQUESTED) for key in keys]
+        if not PRESENT_STATES.issuperset(reasons):
+            yield from _find_city_gaps(feed, city, own_days, reasons)
 
 
 def _find_city_gaps(
-    feed: str, city: str, start: date, end: date, states: Mapping[date, str]
+    feed: str, city: str, days: Iterable[date], reasons: Iterable[str]
 ) -> Iterator[Gap]:
-    days = [start + timedelta(offset) for offset in range((end - start).days + 1)]
-    reasons = [(day, states.get(day, NOT_REQUESTED)) for day in days]
-    for reason, run in groupby(reasons, key=itemgetter(1)):
+    for reason, group in groupby(zip(days, reasons, strict=True), key=itemgetter(1)):
         if reason not in PRESENT_STATES:
-            missing = [day for day, _ in run]
-            yield Gap(feed, city, missing[0], missing[-1], len(missing), str(reason))
+            run = [*group]
+            yield Gap(feed, city, run[0][0], run[-1][0], len(run), reason)

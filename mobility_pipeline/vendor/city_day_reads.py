@@ -123,7 +123,8 @@ def select_coverage(
     )
     states: dict[CityDay, str] = {}
     for day, state, keys in connection.execute(found):
-        states.update(dict.fromkeys(map(CityDay, keys.split(","), repeat(day)), state))
+        alike = map(CityDay, keys.split(","), repeat(day))
+        states.update(dict.fromkeys(alike, str(state)))
     return states
 
 
