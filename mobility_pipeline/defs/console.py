@@ -1,0 +1,240 @@
+"""What the console needs of Dagster: requests that it starts, their runs, the schedules."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from mobility_pipeline.defs.lake import DAILY_SCHEDULE
+from mobility_pipeline.defs.launch import HOST_TAG, PROCESS_TAG, open_instance
+from mobility_pipeline.defs.scope import Scope, read_scope
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.clients import make_limits, open_registry
+from mobility_pipeline.schemas.feeds import find_feed, resolve_feeds
+from mobility_pipeline.serving.console.desk import (
+    Plan,
+    RequestState,
+    ScheduleState,
+    StartedRequest,
+    Wish,
+)
+from mobility_pipeline.settings import Settings, inherit_environment
+from mobility_pipeline.vendor.ledger import Ledger
+from mobility_pipeline.vendor.planner import surplus
+from mobility_pipeline.vendor.preview import preview_jobs
+from mobility_pipeline.vendor.quota import read_month
+
+MAX_RUNNING = 8
+_STOP_S = 20
+
+
+@dataclass
+class _Child:
+    request: StartedRequest
+    process: subprocess.Popen[bytes]
+    answer: Path
+    run_url: str | None = None
+
+
+class DagsterDesk:
+    """Runs `mobility request` for each request, each in a process of its own.
+
+    A process rather than a thread: landing takes all the memory it is given, and a request
+    that dies takes no page with it. The run shows in the web UI as any other.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        """Begin without any request.
+
+        Args:
+            settings: the same that the processes find in their environment.
+            ledger: only read.
+        """
+        self._settings, self._ledger = settings, ledger
+        self._children: list[_Child] = []
+        self._lock = threading.Lock()
+
+    def plan(self, wish: Wish) -> Plan:
+        """Say what a wish would take; sends nothing."""
+        scope = self._read_scope(wish)
+        feed = find_feed(
+            wish.feed,
+            resolve_feeds(
+                self._settings.daily_sync_endpoints,
+                self._settings.daily_sync_endpoint_configs,
+            ),
+        )
+        preview = preview_jobs(
+            self._ledger,
+            feed,
+            scope.known.active,
+            scope.requestable,
+            make_limits(self._settings),
+            refresh=wish.refresh,
+        )
+        return Plan(
+            preview=preview,
+            surplus=surplus(preview.jobs, preview.wanted),
+            expected=scope.expected,
+            use=read_month(
+                self._ledger, self._settings.veraset_monthly_jobs, datetime.now(UTC)
+            ),
+        )
+
+    def start(self, wish: Wish, user: str) -> StartedRequest:
+        """Start to ask for city-days; see `plan` for what it raises."""
+        scope = self._read_scope(wish)
+        self._settings.require_api_key()
+        with self._lock:
+            running = sum(child.process.poll() is None for child in self._children)
+            if running >= MAX_RUNNING:
+                raise UsageError(f"{running} requests are running: wait for one to end")
+            number = len(self._children) + 1
+            now = datetime.now(UTC)
+            request = StartedRequest(number, wish, scope.expected, user, now)
+            folder = self._settings.mobility_home / "console"
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"request-{now:%Y%m%dT%H%M%S}-{number}"
+            answer = folder / f"{name}.json"
+            with (
+                answer.open("wb") as output,
+                (folder / f"{name}.log").open("wb") as log,
+            ):
+                process = subprocess.Popen(  # noqa: S603  # our own command line
+                    _command(wish),
+                    env=inherit_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            self._children.append(_Child(request, process, answer))
+            return request
+
+    def started(self) -> Sequence[StartedRequest]:
+        """Return what was started since the console is up, newest first."""
+        return [child.request for child in reversed(self._children)]
+
+    def look(self, request: StartedRequest) -> RequestState:
+        """Say how a request stands."""
+        child = self._children[request.number - 1]
+        code = child.process.poll()
+        if child.run_url is None:
+            child.run_url = self._find_run(child.process.pid)
+        message = "" if code is None else _describe_end(code, child.answer)
+        return RequestState(child.run_url, code is None, message)
+
+    def schedules(self) -> Sequence[ScheduleState]:
+        """Return every schedule; the daily load first."""
+        with self._lock:
+            states = {
+                state.instigator_name: state.status
+                for state in self._instance.all_instigator_state(
+                    instigator_type=InstigatorType.SCHEDULE
+                )
+            }
+        now = datetime.now(UTC)
+        found = [_describe(schedule, states, now) for schedule in self._definitions]
+        return sorted(
+            found, key=lambda state: (state.name != DAILY_SCHEDULE, state.name)
+        )
+
+    def close(self) -> None:
+        """Stop what still runs; its vendor jobs stay in the ledger for the next request."""
+        running = [child for child in self._children if child.process.poll() is None]
+        for child in running:
+            with suppress(ProcessLookupError):
+                child.process.send_signal(signal.SIGINT)
+        for child in running:
+            try:
+                child.process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+    def _read_scope(self, wish: Wish) -> Scope:
+        known = open_registry(self._settings).load()
+        return read_scope(
+            self._settings,
+            known,
+            wish.cities,
+            wish.start,
+            wish.end,
+            datetime.now(UTC),
+            is_typed=True,
+        )
+
+    def _find_run(self, process_id: int) -> str | None:
+        tags = {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(process_id)}
+        with self._lock:
+            runs = self._instance.get_runs(filters=dg.RunsFilter(tags=tags), limit=1)
+        base = self._settings.dagster_ui_url
+        return f"{base}/runs/{runs[0].run_id}" if runs else None
+
+    @cached_property
+    def _instance(self) -> dg.DagsterInstance:
+        return open_instance(self._settings.dagster_home)
+
+    @cached_property
+    def _definitions(self) -> Sequence[dg.ScheduleDefinition]:
+        from mobility_pipeline.definitions import defs  # reads settings when imported
+
+        return [
+            schedule
+            for schedule in defs.schedules or ()
+            if isinstance(schedule, dg.ScheduleDefinition)
+        ]
+
+
+def _command(wish: Wish) -> list[str]:
+    command = [sys.executable, "-m", "mobility_pipeline.cli", "request", "--json"]
+    command += [f"--feed={wish.feed}", f"--from={wish.start}", f"--to={wish.end}"]
+    command += ["--refresh"] if wish.refresh else []
+    return [*command, *(f"--city={key}" for key in wish.cities)]
+
+
+def _describe_end(code: int, answer: Path) -> str:
+    """Say how `mobility request --json` ended."""
+    try:
+        document: dict[str, Any] = json.loads(answer.read_text())
+    except ValueError:
+        return f"it ended without a word (exit code {code}): see its run in Dagster"
+    if "error" in document:
+        return str(document["error"]["message"])
+    missing = len(document["missing"])
+    return (
+        f"{document['landed']:,} city-days landed, {document['skipped']:,} were there, "
+        f"{missing:,} are missing"
+    )
+
+
+def _describe(
+    schedule: dg.ScheduleDefinition, states: dict[str, InstigatorStatus], now: datetime
+) -> ScheduleState:
+    # What nobody has switched is as the code says.
+    default = schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    status = states.get(schedule.name, InstigatorStatus.DECLARED_IN_CODE)
+    is_on = (
+        default
+        if status is InstigatorStatus.DECLARED_IN_CODE
+        else status is InstigatorStatus.RUNNING
+    )
+    ticks = schedule_execution_time_iterator(
+        now.timestamp(), schedule.cron_schedule, schedule.execution_timezone or "UTC"
+    )
+    return ScheduleState(
+        schedule.name, is_on, next(ticks).astimezone(UTC) if is_on else None
+    )
