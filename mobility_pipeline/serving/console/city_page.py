@@ -39,7 +39,7 @@ _FIELDS = (
     ("state_province", "State or province", "Empty where there is none"),
     ("country", "Country’s name", "Filled in from the code"),
     ("time_zone", "Time zone", "Filled in from the boundary"),
-    ("first_date", "First day expected", "YYYY-MM-DD; empty: from the project’s start"),
+    ("first_date", "First day expected", "YYYY-MM-DD, or empty"),
     ("source", "Source of the boundary", "Who made it, and how exact it is"),
 )
 

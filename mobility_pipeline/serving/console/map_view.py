@@ -31,7 +31,7 @@ _COUNTRIES = """
 (async () => {
   const map = getElement(%s).map;
   if (map.getPane("countries")) return;
-  map.createPane("countries");
+  map.createPane("countries").style.zIndex = 150;
   const shapes = await (await fetch("/countries.geojson")).json();
   L.geoJSON(shapes, {pane: "countries", interactive: false,
     style: {color: "#a9b7c4", weight: 1, fillColor: "#f7f5ef", fillOpacity: 1}}).addTo(map);

@@ -8,9 +8,13 @@ from nicegui import ui
 
 from mobility_pipeline.serving.console.cities_page import add_cities_page
 from mobility_pipeline.serving.console.city_page import add_city_pages
+from mobility_pipeline.serving.console.coverage_page import add_coverage_page
+from mobility_pipeline.serving.console.daily_page import add_daily_page
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.gate import Gate
+from mobility_pipeline.serving.console.jobs_page import add_jobs_page
 from mobility_pipeline.serving.console.passwords import Doorkeeper
+from mobility_pipeline.serving.console.request_page import add_request_page
 from mobility_pipeline.serving.console.sessions import Sessions
 from mobility_pipeline.serving.console.sign_in import add_files, add_sign_in
 
@@ -33,8 +37,15 @@ def build_console(
     doorkeeper = Doorkeeper(user, password_hash, now_s=time.monotonic)
     add_sign_in(app, doorkeeper, sessions, gate)
     add_files(app)
-    add_cities_page(desk)
-    add_city_pages(desk)
+    for add_page in (
+        add_cities_page,
+        add_city_pages,
+        add_request_page,
+        add_coverage_page,
+        add_jobs_page,
+        add_daily_page,
+    ):
+        add_page(desk)
     ui.run_with(app, title="City console", favicon="🏙️", show_welcome_message=False)
     return gate
 

@@ -61,4 +61,3 @@ async def _confirm(desk: Desk, user: str, city: City) -> None:
         complain(str(done))
     else:
         ui.navigate.reload()
-
