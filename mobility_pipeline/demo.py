@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -40,33 +41,38 @@ from mobility_pipeline.settings import (
 _FEED = "pings_full"
 _DAYS = 7
 _UI_PORT = 3000
+_CONSOLE_PORT = 8050
 _WIDTH = 120
-_UI_START_TIMEOUT_S = 120
+_START_TIMEOUT_S = 120
 _STOP_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
-class DagsterUi:
-    """A `dagster dev` that is starting, or up."""
+class WebServer:
+    """A server of ours that is starting, or up."""
 
+    name: str
+    """How messages call it."""
     url: str
+    probe: str
+    """Path that answers once it is up."""
     process: subprocess.Popen[bytes]
     log: Path
 
     def wait_until_up(self) -> None:
-        """Wait until the web UI answers.
+        """Wait until it answers.
 
         Raises:
             TransientError: it ended, or takes too long.
         """
-        deadline = time.monotonic() + _UI_START_TIMEOUT_S
+        deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if requests.get(f"{self.url}/server_info", timeout=2).ok:
+                if requests.get(f"{self.url}{self.probe}", timeout=2).ok:
                     return
             except requests.RequestException:
                 time.sleep(0.3)
-        raise TransientError(f"the Dagster UI did not start: see {self.log}")
+        raise TransientError(f"the {self.name} did not start: see {self.log}")
 
 
 def run_demo(*, keep_running: bool) -> int:
@@ -114,11 +120,28 @@ def _run_in(home: Path, *, keep_running: bool) -> int:
             if keep_running:
                 address = f"{dagster.url}/assets/lake/{_FEED}?view=partitions"
                 console.print(f"Dagster UI: {address}", soft_wrap=True)
-                console.print("Ctrl-C stops everything.")
-                signal.pause()
+                _keep_console(console, environment, home, dagster.url)
             else:
                 console.print("The Dagster UI came up and is stopped now (UI=0).")
     return code
+
+
+def _keep_console(
+    console: Console, environment: Mapping[str, str], home: Path, dagster_url: str
+) -> None:
+    """Run the city console until Ctrl-C, with a password of its own."""
+    password = secrets.token_urlsafe(9)
+    more = {"ADMIN_PASSWORD": password, "DAGSTER_UI_URL": dagster_url}
+    with start_console(
+        {**environment, **more}, home / "console.log", _CONSOLE_PORT
+    ) as server:
+        server.wait_until_up()
+        console.print(
+            f"City console: {server.url} (name admin, password {password})",
+            soft_wrap=True,
+        )
+        console.print("Ctrl-C stops everything.")
+        signal.pause()
 
 
 def _load_and_show(
@@ -174,7 +197,7 @@ def _city_days(lake: Lake, cities: Sequence[str], days: Sequence[date]) -> Table
 @contextmanager
 def start_dagster(
     environment: Mapping[str, str], log: Path, preferred_port: int = 0
-) -> Iterator[DagsterUi]:
+) -> Iterator[WebServer]:
     """Run `dagster dev` in a process group of its own; stop all of it at the end.
 
     Args:
@@ -183,11 +206,32 @@ def start_dagster(
         preferred_port: taken if it is free; else, and for 0, any that is.
     """
     port = _free_port(preferred_port)
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1"]
-    command += ["-p", str(port), "-w", str(PROJECT / "workspace.yaml")]
+    command = ["-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["-w", str(PROJECT / "workspace.yaml")]
+    with _start(command, environment, log) as process:
+        url = f"http://127.0.0.1:{port}"
+        yield WebServer("Dagster UI", url, "/server_info", process, log)
+
+
+@contextmanager
+def start_console(
+    environment: Mapping[str, str], log: Path, preferred_port: int = 0
+) -> Iterator[WebServer]:
+    """Run `mobility console` likewise; see `start_dagster`."""
+    port = _free_port(preferred_port)
+    command = ["-m", "mobility_pipeline.cli", "console", "--port", str(port)]
+    with _start(command, environment, log) as process:
+        url = f"http://127.0.0.1:{port}"
+        yield WebServer("city console", url, "/login", process, log)
+
+
+@contextmanager
+def _start(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  # Dagster, with our arguments
-            command,
+        process = subprocess.Popen(  # noqa: S603  # our own programs and arguments
+            [sys.executable, *arguments],
             env=environment,
             cwd=PROJECT,
             stdout=output,
@@ -195,13 +239,13 @@ def start_dagster(
             start_new_session=True,
         )
         try:
-            yield DagsterUi(f"http://127.0.0.1:{port}", process, log)
+            yield process
         finally:
             _stop_group(process)
 
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop `dagster dev` and everything it started, also what has left it behind."""
+    """Stop a server and everything it started, also what has left it behind."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     try:

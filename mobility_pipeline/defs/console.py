@@ -1,13 +1,11 @@
 """What the console needs of Dagster: requests that it starts, their runs, the schedules."""
 
 import json
-import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -156,8 +154,7 @@ class DagsterDesk:
         """Stop what still runs; its vendor jobs stay in the ledger for the next request."""
         running = [child for child in self._children if child.process.poll() is None]
         for child in running:
-            with suppress(ProcessLookupError):
-                child.process.send_signal(signal.SIGINT)
+            child.process.terminate()
         for child in running:
             try:
                 child.process.wait(_STOP_S)

@@ -133,8 +133,9 @@ def _show_plan(plan: Plan) -> None:
     left = "not limited" if use.jobs_left is None else f"{use.jobs_left} left"
     there = len(plan.expected) - len(preview.wanted) - len(preview.on_their_way)
     lines = [
-        f"{len(preview.jobs)} vendor jobs for {len(preview.wanted):,} city-days; "
-        f"{plan.surplus:,} city-days come besides (surplus).",
+        f"{len(preview.jobs)} vendor job{'' if len(preview.jobs) == 1 else 's'} for "
+        f"{len(preview.wanted):,} city-days; {plan.surplus:,} city-days come besides "
+        "(surplus).",
         f"Vendor jobs this month: {use.jobs_used} used, {left}.",
     ]
     if there > 0:
