@@ -5,6 +5,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from mobility_pipeline.resources.clients import (
 from mobility_pipeline.serving.console.passwords import check_hash, hash_password
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @click.group(invoke_without_command=True)
@@ -45,7 +49,10 @@ def console(context: click.Context, host: str, port: int, https: bool) -> int:
 
     open_registry(settings).load()  # fails with words, before anybody signs in
     ledger = open_ledger(settings.ledger_url)
-    with closing(ledger), closing(DagsterDesk(settings, ledger)) as orchestrator:
+    with (
+        closing(ledger),
+        closing(DagsterDesk(settings, ledger, _find_schedules)) as orchestrator,
+    ):
         desk = Desk(
             open_registry=lambda user: open_registry(settings, user),
             ledger=ledger,
@@ -97,6 +104,15 @@ def _read_hash(settings: Settings) -> str:
         "the console does not start without a password: set ADMIN_PASSWORD_HASH (see "
         "`mobility console hash-password`) or ADMIN_PASSWORD"
     )
+
+
+def _find_schedules() -> "list[dg.ScheduleDefinition]":
+    import dagster as dg
+
+    from mobility_pipeline.definitions import defs  # reads settings when imported
+
+    known = defs.schedules or ()
+    return [found for found in known if isinstance(found, dg.ScheduleDefinition)]
 
 
 def _describe(settings: Settings) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -54,14 +54,21 @@ class DagsterDesk:
     that dies takes no page with it. The run shows in the web UI as any other.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        find_schedules: Callable[[], Sequence[dg.ScheduleDefinition]],
+    ) -> None:
         """Begin without any request.
 
         Args:
             settings: the same that the processes find in their environment.
             ledger: only read.
+            find_schedules: the code location's; called when they are first looked at.
         """
         self._settings, self._ledger = settings, ledger
+        self._find_schedules = find_schedules
         self._children: list[_Child] = []
         self._lock = threading.Lock()
 
@@ -187,13 +194,7 @@ class DagsterDesk:
 
     @cached_property
     def _definitions(self) -> Sequence[dg.ScheduleDefinition]:
-        from mobility_pipeline.definitions import defs  # reads settings when imported
-
-        return [
-            schedule
-            for schedule in defs.schedules or ()
-            if isinstance(schedule, dg.ScheduleDefinition)
-        ]
+        return self._find_schedules()
 
 
 def _command(wish: Wish) -> list[str]:

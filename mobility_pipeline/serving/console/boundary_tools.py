@@ -91,13 +91,14 @@ class _UploadPanel:
         ui.label("GeoJSON, GeoPackage or a zipped shapefile, at most 50 MB.").classes(
             "quiet"
         )
-        ui.upload(
+        self._picker = ui.upload(
             label="Choose or drop a file",
             auto_upload=True,
             max_file_size=LIMITS.file_bytes,
             on_upload=self._open,
             on_rejected=lambda: complain(_TOO_LARGE),
-        ).props("flat bordered").classes("w-full")
+        ).props("flat bordered")
+        self._picker.classes("w-full")
         with ui.row().classes("bar") as self._choices:
             self._layer = ui.select([], label="Layer").props("outlined dense")
             self._layer.classes("grow").on_value_change(self._prepare)
@@ -114,7 +115,7 @@ class _UploadPanel:
         from mobility_pipeline.cities.uploads.opening import open_upload  # loads GDAL
 
         content, name = await event.file.read(), event.file.name
-        event.sender.reset()  # pyright: ignore[reportAttributeAccessIssue]
+        self._picker.reset()
         upload = await attempt(lambda: open_upload(content, name))
         self._report.clear()
         self._upload = None
@@ -140,7 +141,10 @@ class _UploadPanel:
         upload, name = self._upload, self._layer.value
         if upload is None:
             return
-        crs, simplify = (self._crs.value or "").strip() or None, self._simplify.value
+        crs, simplify = (
+            (self._crs.value or "").strip() or None,
+            bool(self._simplify.value),
+        )
 
         def prepare() -> Boundary:
             layer = choose_layer(upload, name)

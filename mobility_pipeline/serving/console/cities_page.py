@@ -1,9 +1,10 @@
 """The cities in one table: search, sort, select, and on to one of them or to their data."""
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.known import Cities
@@ -34,7 +35,7 @@ def add_cities_page(desk: Desk) -> None:
     @ui.page("/")
     async def show_cities() -> None:
         user = user_of()
-        known = await run.io_bound(desk.open_registry(user).load)
+        known = await asyncio.to_thread(desk.open_registry(user).load)
         with frame("Cities", "/", user):
             _show_refused(known)
             _show_table(desk, known)

@@ -1,10 +1,11 @@
 """Add a city, or edit one: the form, the map, and saving without losing anybody's change."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 from shapely.geometry import shape
 
 from mobility_pipeline.cities.city import City
@@ -50,21 +51,21 @@ def add_city_pages(desk: Desk) -> None:
     @ui.page("/city")
     async def add_city() -> None:
         user = user_of()
-        known = await run.io_bound(desk.open_registry(user).load)
+        known = await asyncio.to_thread(desk.open_registry(user).load)
         with frame("Add a city", "/", user):
             Editor(desk, user, known, None, ()).draw()
 
     @ui.page("/city/{key:path}")
     async def edit_city(key: str) -> None:
         user = user_of()
-        known = await run.io_bound(desk.open_registry(user).load)
+        known = await asyncio.to_thread(desk.open_registry(user).load)
         present = await attempt(lambda: known.find(key))
         if isinstance(present, MobilityError):
             with frame("No such city", "/", user):
                 say([str(present)], "problem")
                 ui.link("Back to all cities", "/")
             return
-        held = await run.io_bound(find_held_areas, desk.ledger, key)
+        held = await asyncio.to_thread(find_held_areas, desk.ledger, key)
         with frame(present.city, "/", user):
             Editor(desk, user, known, present, held).draw()
 

@@ -1,6 +1,8 @@
 """What the daily load goes by, and when the schedules run next; to read only."""
 
-from nicegui import run, ui
+import asyncio
+
+from nicegui import ui
 
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.layout import facts, frame, table
@@ -13,8 +15,8 @@ def add_daily_page(desk: Desk) -> None:
     @ui.page("/daily")
     async def show_daily() -> None:
         user = user_of()
-        schedules = await run.io_bound(desk.orchestrator.schedules)
-        known = await run.io_bound(desk.open_registry(user).load)
+        schedules = await asyncio.to_thread(desk.orchestrator.schedules)
+        known = await asyncio.to_thread(desk.open_registry(user).load)
         rows = [
             [
                 state.name.removesuffix("_schedule").replace("_", " "),

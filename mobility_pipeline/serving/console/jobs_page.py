@@ -1,9 +1,10 @@
 """The vendor jobs of the last 90 days: their state, how long the vendor took, and cancel."""
 
+import asyncio
 from datetime import datetime, timedelta
 from functools import partial
 
-from nicegui import run, ui
+from nicegui import ui
 
 from mobility_pipeline.errors import MobilityError, UsageError
 from mobility_pipeline.serving.console.desk import Desk
@@ -25,8 +26,8 @@ def add_jobs_page(desk: Desk) -> None:
         user = user_of()
         now = desk.now()
         since = now - timedelta(days=_DAYS)
-        jobs = await run.io_bound(desk.ledger.jobs, since)
-        use = await run.io_bound(read_month, desk.ledger, desk.monthly_jobs, now)
+        jobs = await asyncio.to_thread(desk.ledger.jobs, since)
+        use = await asyncio.to_thread(read_month, desk.ledger, desk.monthly_jobs, now)
         left = "not limited" if use.jobs_left is None else f"{use.jobs_left} left"
         with frame("Vendor jobs", "/jobs", user):
             text = f"{len(jobs):,} vendor jobs in {_DAYS} days; this month: "

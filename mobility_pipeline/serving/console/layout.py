@@ -1,11 +1,13 @@
 """The frame of every page: header, navigation, and one calm style."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from nicegui import ui
 
+from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.serving.console.assets_folder import read_asset
+from mobility_pipeline.serving.console.who import user_of
 
 PAGES = (
     ("Cities", "/"),
@@ -17,7 +19,7 @@ PAGES = (
 
 
 @contextmanager
-def frame(title: str, path: str, user: str) -> Iterator[None]:
+def frame(title: str, path: str, user: str) -> Generator[None]:
     """Draw what all pages share, and enter the page's own part.
 
     Args:
@@ -58,6 +60,15 @@ def say(texts: list[str], kind: str) -> None:
         with ui.column().classes(f"say say-{kind}"):
             for text in texts:
                 ui.label(text)
+
+
+def show_failure(error: Exception) -> None:
+    """Draw the page of what could not be read; its details are in the console's log."""
+    known = isinstance(error, MobilityError)
+    text = str(error) if known else "Something went wrong; the console's log says what."
+    with frame("That did not work", "", user_of()):
+        say([text], "problem")
+        ui.link("Back to all cities", "/")
 
 
 def facts(rows: list[tuple[str, str]]) -> None:

@@ -106,12 +106,16 @@ class MapView:
                 [south - _MARGIN_DEGREES, west - _MARGIN_DEGREES],
                 [north + _MARGIN_DEGREES, east + _MARGIN_DEGREES],
             ]
-            self._map.run_map_method("fitBounds", self._fit)
+            self._go()
 
     def _add_countries(self) -> None:
         ui.run_javascript(_COUNTRIES % self._map.id)
+        self._go()
+
+    def _go(self) -> None:
         if self._fit is not None:
-            self._map.run_map_method("fitBounds", self._fit)
+            # Its arguments have no type.
+            self._map.run_map_method("fitBounds", self._fit)  # pyright: ignore[reportUnknownMemberType]
 
     def _take(self, event: events.GenericEventArguments) -> None:
         drawn = read_drawing(event.args)
@@ -127,11 +131,10 @@ def read_drawing(
     Returns:
         A GeoJSON geometry (lon, lat), to a centimetre; metres where it is a circle.
     """
-    layer = arguments.get("layer") or {}
     try:
+        layer: Mapping[str, Any] = arguments["layer"]
         if arguments.get("layerType") == "circle":
-            centre = layer["_latlng"]
-            point = {"type": "Point", "coordinates": _position(centre)}
+            point = {"type": "Point", "coordinates": _position(layer["_latlng"])}
             return point, round(float(layer["_mRadius"]), 1)
         ring = [_position(corner) for corner in layer["_latlngs"][0]]
     except (KeyError, IndexError, TypeError, ValueError):

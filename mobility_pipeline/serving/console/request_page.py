@@ -1,11 +1,12 @@
 """Ask for the data of some cities and days: what it would take, then how it goes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from nicegui import run, ui
+from nicegui import ui
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.known import Cities
@@ -33,7 +34,7 @@ def add_request_page(desk: Desk) -> None:
     @ui.page("/request")
     async def request_data(selection: str = "") -> None:
         user = user_of()
-        known = await run.io_bound(desk.open_registry(user).load)
+        known = await asyncio.to_thread(desk.open_registry(user).load)
         chosen = desk.selections.find(selection) if selection else ()
         with frame("Request data", "/request", user):
             if chosen is None:
@@ -94,7 +95,7 @@ class _Form:
             cities=tuple(self._cities.value or ()),
             start=self._start.value or "",
             end=self._end.value or "",
-            refresh=self._refresh.value,
+            refresh=bool(self._refresh.value),
         )
 
     def _forget(self) -> None:

@@ -4,6 +4,7 @@ import time
 
 import uvicorn
 from fastapi import FastAPI
+from nicegui import app as pages
 from nicegui import ui
 
 from mobility_pipeline.serving.console.cities_page import add_cities_page
@@ -13,6 +14,7 @@ from mobility_pipeline.serving.console.daily_page import add_daily_page
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.gate import Gate
 from mobility_pipeline.serving.console.jobs_page import add_jobs_page
+from mobility_pipeline.serving.console.layout import show_failure
 from mobility_pipeline.serving.console.passwords import Doorkeeper
 from mobility_pipeline.serving.console.request_page import add_request_page
 from mobility_pipeline.serving.console.sessions import Sessions
@@ -46,6 +48,7 @@ def build_console(
         add_daily_page,
     ):
         add_page(desk)
+    pages.on_page_exception(show_failure)
     ui.run_with(app, title="City console", favicon="🏙️", show_welcome_message=False)
     return gate
 

@@ -32,8 +32,7 @@ def add_status_change(desk: Desk, user: str, city: City) -> None:
         ui.button(name, on_click=lambda: _confirm(desk, user, city)).props(
             f"outline no-caps color={'negative' if city.is_active else 'primary'}"
         )
-    request = ui.context.client.request
-    saved = request.query_params.get("saved") if request else None
+    saved = ui.context.client.request.query_params.get("saved")
     if saved == "here":
         say([_NOT_BACKED_UP], "doubt")
     elif saved:

@@ -1,9 +1,10 @@
 """Who looks at the page that is being drawn, and what goes wrong for them in words."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from nicegui import run, ui
+from nicegui import ui
 
 from mobility_pipeline.errors import MobilityError
 
@@ -12,10 +13,7 @@ Result = TypeVar("Result")
 
 def user_of() -> str:
     """Return who is signed in; the gate let nobody else come this far."""
-    request = ui.context.client.request
-    if request is None:
-        raise RuntimeError("a page is only drawn for a request")
-    return str(request.state.user)
+    return str(ui.context.client.request.state.user)
 
 
 async def attempt(function: Callable[[], Result]) -> Result | MobilityError:
@@ -27,7 +25,7 @@ async def attempt(function: Callable[[], Result]) -> Result | MobilityError:
         except MobilityError as error:
             return error
 
-    return await run.io_bound(call)
+    return await asyncio.to_thread(call)
 
 
 def complain(text: str) -> None:
