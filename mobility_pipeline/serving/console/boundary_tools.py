@@ -124,9 +124,8 @@ class _UploadPanel:
             with self._report:
                 say([str(upload)], "problem")
             return
-        self._layer.set_options(
-            {layer.name: layer.describe() for layer in upload.layers}
-        )
+        names = {layer.name: layer.describe() for layer in upload.layers}
+        self._layer.set_options(names)  # pyright: ignore[reportUnknownMemberType]
         chosen = await attempt(lambda: choose_layer(upload))
         self._layer.set_value(
             None if isinstance(chosen, MobilityError) else chosen.name

@@ -70,10 +70,12 @@ def _show_table(desk: Desk, known: Cities) -> None:
         ask.set_enabled(False)
 
     def find(event: events.ValueChangeEventArguments[Any]) -> None:
-        grid.run_grid_method("setGridOption", "quickFilterText", event.value or "")
+        # Its arguments have no type.
+        grid.run_grid_method("setGridOption", "quickFilterText", event.value or "")  # pyright: ignore[reportUnknownMemberType]
 
     async def read_selected() -> list[str]:
-        return await ui.run_javascript(_SELECTED % grid.id, timeout=5)
+        answer: Any = await ui.run_javascript(_SELECTED % grid.id, timeout=5)
+        return [str(key) for key in answer]
 
     async def tell() -> None:
         selected = len(await read_selected())
@@ -85,9 +87,9 @@ def _show_table(desk: Desk, known: Cities) -> None:
         ui.navigate.to(f"/request?selection={token}")
 
     def edit(event: events.GenericEventArguments) -> None:
-        key = (event.args.get("data") or {}).get("key")
-        if key and event.args.get("colId") in ("city", "key"):
-            ui.navigate.to(city_path(str(key)))
+        clicked: dict[str, Any] = event.args
+        if clicked["colId"] in ("city", "key"):
+            ui.navigate.to(city_path(str(clicked["data"]["key"])))
 
     search.on_value_change(find)
     grid.on("selectionChanged", tell, throttle=0.1)

@@ -48,8 +48,11 @@ def build_console(
         add_daily_page,
     ):
         add_page(desk)
-    pages.on_page_exception(show_failure)
-    ui.run_with(app, title="City console", favicon="🏙️", show_welcome_message=False)
+    # Neither says what it takes.
+    pages.on_page_exception(show_failure)  # pyright: ignore[reportUnknownMemberType]
+    ui.run_with(  # pyright: ignore[reportUnknownMemberType]
+        app, title="City console", favicon="🏙️", show_welcome_message=False
+    )
     return gate
 
 
