@@ -1,7 +1,6 @@
 """What the console needs of Dagster: requests that it starts, their runs, the schedules."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -10,14 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
-from dagster._utils.schedules import schedule_execution_time_iterator
-
-from mobility_pipeline.defs.lake import DAILY_SCHEDULE
-from mobility_pipeline.defs.launch import HOST_TAG, PROCESS_TAG, open_instance
 from mobility_pipeline.defs.scope import Scope, read_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import make_limits, open_registry
@@ -34,6 +27,11 @@ from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import surplus
 from mobility_pipeline.vendor.preview import preview_jobs
 from mobility_pipeline.vendor.quota import read_month
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from mobility_pipeline.defs.instance_facts import InstanceFacts
 
 MAX_RUNNING = 8
 _STOP_S = 20
@@ -58,7 +56,7 @@ class DagsterDesk:
         self,
         settings: Settings,
         ledger: Ledger,
-        find_schedules: Callable[[], Sequence[dg.ScheduleDefinition]],
+        find_schedules: "Callable[[], Sequence[dg.ScheduleDefinition]]",
     ) -> None:
         """Begin without any request.
 
@@ -138,24 +136,15 @@ class DagsterDesk:
         child = self._children[request.number - 1]
         code = child.process.poll()
         if child.run_url is None:
-            child.run_url = self._find_run(child.process.pid)
+            run_id = self._facts.find_run(child.process.pid)
+            base = self._settings.dagster_ui_url
+            child.run_url = f"{base}/runs/{run_id}" if run_id else None
         message = "" if code is None else _describe_end(code, child.answer)
         return RequestState(child.run_url, code is None, message)
 
     def schedules(self) -> Sequence[ScheduleState]:
         """Return every schedule; the daily load first."""
-        with self._lock:
-            states = {
-                state.instigator_name: state.status
-                for state in self._instance.all_instigator_state(
-                    instigator_type=InstigatorType.SCHEDULE
-                )
-            }
-        now = datetime.now(UTC)
-        found = [_describe(schedule, states, now) for schedule in self._definitions]
-        return sorted(
-            found, key=lambda state: (state.name != DAILY_SCHEDULE, state.name)
-        )
+        return self._facts.schedules(datetime.now(UTC))
 
     def close(self) -> None:
         """Stop what still runs; its vendor jobs stay in the ledger for the next request."""
@@ -181,20 +170,12 @@ class DagsterDesk:
             is_typed=True,
         )
 
-    def _find_run(self, process_id: int) -> str | None:
-        tags = {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(process_id)}
-        with self._lock:
-            runs = self._instance.get_runs(filters=dg.RunsFilter(tags=tags), limit=1)
-        base = self._settings.dagster_ui_url
-        return f"{base}/runs/{runs[0].run_id}" if runs else None
-
     @cached_property
-    def _instance(self) -> dg.DagsterInstance:
-        return open_instance(self._settings.dagster_home)
+    def _facts(self) -> "InstanceFacts":
+        # Dagster takes seconds to load, and signing in needs none of it.
+        from mobility_pipeline.defs.instance_facts import InstanceFacts
 
-    @cached_property
-    def _definitions(self) -> Sequence[dg.ScheduleDefinition]:
-        return self._find_schedules()
+        return InstanceFacts(self._settings.dagster_home, self._find_schedules)
 
 
 def _command(wish: Wish) -> list[str]:
@@ -216,23 +197,4 @@ def _describe_end(code: int, answer: Path) -> str:
     return (
         f"{document['landed']:,} city-days landed, {document['skipped']:,} were there, "
         f"{missing:,} are missing"
-    )
-
-
-def _describe(
-    schedule: dg.ScheduleDefinition, states: dict[str, InstigatorStatus], now: datetime
-) -> ScheduleState:
-    # What nobody has switched is as the code says.
-    default = schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    status = states.get(schedule.name, InstigatorStatus.DECLARED_IN_CODE)
-    is_on = (
-        default
-        if status is InstigatorStatus.DECLARED_IN_CODE
-        else status is InstigatorStatus.RUNNING
-    )
-    ticks = schedule_execution_time_iterator(
-        now.timestamp(), schedule.cron_schedule, schedule.execution_timezone or "UTC"
-    )
-    return ScheduleState(
-        schedule.name, is_on, next(ticks).astimezone(UTC) if is_on else None
     )
