@@ -17,7 +17,7 @@ _COLUMNS = (
     ("state", "State", 150),
     ("country", "Country", 140),
     ("status", "Status", 100),
-    ("km2", "Area km²", 110),
+    ("km2", "Area km²", 130),
     ("first_date", "First day", 120),
     ("key", "Key", 260),
 )

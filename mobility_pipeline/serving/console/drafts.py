@@ -13,7 +13,7 @@ from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.boundaries import find_boundary_problems
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.countries import country_name, is_country_code
-from mobility_pipeline.cities.geojson import city_from_feature, city_to_feature
+from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
 from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.cities.places import find_place_doubt
@@ -219,11 +219,3 @@ def _boxes_meet(area: BaseGeometry, other: City) -> bool:
         and south <= box[3] + slack
         and box[1] - slack <= north
     )
-
-
-def describe_change(before: City, after: City) -> list[str]:
-    """Name the fields that differ, so that a conflict can be looked at."""
-    old, new = (city_to_feature(city)["properties"] for city in (before, after))
-    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    same = before.boundary_sha256 == after.boundary_sha256
-    return changed if same else [*changed, "boundary"]
