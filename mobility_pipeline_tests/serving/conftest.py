@@ -1,7 +1,6 @@
 """The console as people reach it: a process of its own, and a browser."""
 
 import shutil
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +88,14 @@ def console(
         yield RunningConsole(server.url, cities, password_hash)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open, no other test of its process can run a loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if path is None:
         pytest.skip("no browser: install Debian's chromium")
-    with warnings.catch_warnings(), sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=[*_QUIET])
         yield chromium
         chromium.close()
