@@ -10,7 +10,7 @@ from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.layout import frame, say
-from mobility_pipeline.serving.console.who import user_of
+from mobility_pipeline.serving.console.who import page, user_of
 
 _COLUMNS = (
     ("city", "City", 170),
@@ -32,7 +32,7 @@ def city_path(key: str) -> str:
 def add_cities_page(desk: Desk) -> None:
     """Give the console its first page."""
 
-    @ui.page("/")
+    @page("/")
     async def show_cities() -> None:
         user = user_of()
         known = await asyncio.to_thread(desk.open_registry(user).load)

@@ -28,7 +28,7 @@ from mobility_pipeline.serving.console.drafts import (
 from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.map_view import MapView
 from mobility_pipeline.serving.console.status_change import add_status_change
-from mobility_pipeline.serving.console.who import attempt, complain, user_of
+from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.held_areas import (
     HeldArea,
     describe_left,
@@ -48,14 +48,14 @@ _FIELDS = (
 def add_city_pages(desk: Desk) -> None:
     """Give the console the page of a new city, and of each city."""
 
-    @ui.page("/city")
+    @page("/city")
     async def add_city() -> None:
         user = user_of()
         known = await asyncio.to_thread(desk.open_registry(user).load)
         with frame("Add a city", "/", user):
             Editor(desk, user, known, None, ()).draw()
 
-    @ui.page("/city/{key:path}")
+    @page("/city/{key:path}")
     async def edit_city(key: str) -> None:
         user = user_of()
         known = await asyncio.to_thread(desk.open_registry(user).load)

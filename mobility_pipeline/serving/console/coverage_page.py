@@ -12,7 +12,7 @@ from mobility_pipeline.lake.calendar_picture import draw_svg
 from mobility_pipeline.schemas.feeds import find_feed
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.layout import frame, say
-from mobility_pipeline.serving.console.who import attempt, user_of
+from mobility_pipeline.serving.console.who import attempt, page, user_of
 
 _DAYS = 90
 _MOST_DAYS = 1_100
@@ -21,7 +21,7 @@ _MOST_DAYS = 1_100
 def add_coverage_page(desk: Desk) -> None:
     """Give the console the page of the calendar."""
 
-    @ui.page("/coverage")
+    @page("/coverage")
     async def show_coverage(feed: str = "", start: str = "", end: str = "") -> None:
         user = user_of()
         newest = desk.newest_day()

@@ -6,13 +6,13 @@ from nicegui import ui
 
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.layout import facts, frame, table
-from mobility_pipeline.serving.console.who import user_of
+from mobility_pipeline.serving.console.who import page, user_of
 
 
 def add_daily_page(desk: Desk) -> None:
     """Give the console the page of the daily load."""
 
-    @ui.page("/daily")
+    @page("/daily")
     async def show_daily() -> None:
         user = user_of()
         schedules = await asyncio.to_thread(desk.orchestrator.schedules)

@@ -9,7 +9,7 @@ from nicegui import ui
 from mobility_pipeline.errors import MobilityError, UsageError
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.layout import frame, say
-from mobility_pipeline.serving.console.who import attempt, complain, user_of
+from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import VendorJob
@@ -21,7 +21,7 @@ _COLUMNS = ("Vendor job", "Feed", "Cities", "From", "To", "State", "Asked", "Wai
 def add_jobs_page(desk: Desk) -> None:
     """Give the console the page of vendor jobs."""
 
-    @ui.page("/jobs")
+    @page("/jobs")
     async def show_jobs() -> None:
         user = user_of()
         now = desk.now()

@@ -19,7 +19,7 @@ from mobility_pipeline.serving.console.desk import (
     Wish,
 )
 from mobility_pipeline.serving.console.layout import frame, say, table
-from mobility_pipeline.serving.console.who import attempt, complain, user_of
+from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState, VendorJob
 
 _DAYS = 3
@@ -31,7 +31,7 @@ _MOST_CITIES = 50
 def add_request_page(desk: Desk) -> None:
     """Give the console the page of requests."""
 
-    @ui.page("/request")
+    @page("/request")
     async def request_data(selection: str = "") -> None:
         user = user_of()
         known = await asyncio.to_thread(desk.open_registry(user).load)

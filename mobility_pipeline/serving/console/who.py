@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from nicegui import ui
@@ -9,6 +10,9 @@ from nicegui import ui
 from mobility_pipeline.errors import MobilityError
 
 Result = TypeVar("Result")
+
+# Dagster takes seconds to load, and S3 may be slow: 3 s are the library's own limit.
+page = partial(ui.page, response_timeout=60)
 
 
 def user_of() -> str:
