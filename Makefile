@@ -8,11 +8,12 @@ UI ?= 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   load 8 cities x 7 days through a simulated vendor, then the web UI"
+	@echo "make demo   load 8 cities x 7 days through a simulated vendor, then the web UI,"
+	@echo "            and the city console"
 	@echo "            (UI=0 make demo: the same, and leave nothing running)"
 	@echo "make test   every test"
 	@echo "make check  format, lint, types, contracts, definitions"
-	@echo "make dev    the Dagster web UI and daemon on your settings (.env)"
+	@echo "make dev    the Dagster web UI, daemon and city console on your settings (.env)"
 	@echo "make bench  how fast landing is, against peers (long; tens of GB of disk)"
 
 demo: .venv/ready
@@ -32,8 +33,10 @@ check: .venv/ready
 dev: .venv/ready
 	@test -n "$$DAGSTER_HOME" || \
 	  { mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml; }
-	DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}" \
-	  $(BIN)/dagster dev -w workspace.yaml
+	@export DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}"; \
+	trap 'kill $$console 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/mobility console & console=$$!; \
+	$(BIN)/dagster dev -w workspace.yaml
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m bench $(BENCH)

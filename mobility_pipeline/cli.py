@@ -17,6 +17,7 @@ import click
 from mobility_pipeline.cli_alerts import alerts
 from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_city import edit, reactivate, show
+from mobility_pipeline.cli_console import console
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_erase import erase
 from mobility_pipeline.cli_history import backup, diff, history, restore
@@ -248,6 +249,7 @@ app.add_command(alerts)
 app.add_command(cities)
 cities.add_command(lookup)
 coverage.add_command(erase)
+app.add_command(console)
 app.add_command(coverage)
 app.add_command(jobs)
 app.add_command(recover)

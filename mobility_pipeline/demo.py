@@ -1,21 +1,16 @@
 """The main job on one machine: sandbox, Dagster, 8 cities × 7 days, and what came of it."""
 
 import json
-import os
+import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import requests
 from filelock import FileLock
 from filelock import Timeout as FileLockTimeout
 from rich.console import Console
@@ -24,7 +19,8 @@ from rich.table import Table
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.launch import open_instance
-from mobility_pipeline.errors import PermanentError, TransientError, UsageError
+from mobility_pipeline.demo_servers import start_console, start_dagster
+from mobility_pipeline.errors import PermanentError, UsageError
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.clients import newest_day, open_registry
 from mobility_pipeline.resources.lakes import make_lake
@@ -40,33 +36,8 @@ from mobility_pipeline.settings import (
 _FEED = "pings_full"
 _DAYS = 7
 _UI_PORT = 3000
+_CONSOLE_PORT = 8050
 _WIDTH = 120
-_UI_START_TIMEOUT_S = 120
-_STOP_TIMEOUT_S = 20
-
-
-@dataclass(frozen=True)
-class DagsterUi:
-    """A `dagster dev` that is starting, or up."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def wait_until_up(self) -> None:
-        """Wait until the web UI answers.
-
-        Raises:
-            TransientError: it ended, or takes too long.
-        """
-        deadline = time.monotonic() + _UI_START_TIMEOUT_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if requests.get(f"{self.url}/server_info", timeout=2).ok:
-                    return
-            except requests.RequestException:
-                time.sleep(0.3)
-        raise TransientError(f"the Dagster UI did not start: see {self.log}")
 
 
 def run_demo(*, keep_running: bool) -> int:
@@ -114,11 +85,28 @@ def _run_in(home: Path, *, keep_running: bool) -> int:
             if keep_running:
                 address = f"{dagster.url}/assets/lake/{_FEED}?view=partitions"
                 console.print(f"Dagster UI: {address}", soft_wrap=True)
-                console.print("Ctrl-C stops everything.")
-                signal.pause()
+                _keep_console(console, environment, home, dagster.url)
             else:
                 console.print("The Dagster UI came up and is stopped now (UI=0).")
     return code
+
+
+def _keep_console(
+    console: Console, environment: Mapping[str, str], home: Path, dagster_url: str
+) -> None:
+    """Run the city console until Ctrl-C, with a password of its own."""
+    password = secrets.token_urlsafe(9)
+    more = {"ADMIN_PASSWORD": password, "DAGSTER_UI_URL": dagster_url}
+    with start_console(
+        {**environment, **more}, home / "console.log", _CONSOLE_PORT
+    ) as server:
+        server.wait_until_up()
+        console.print(
+            f"City console: {server.url} (name admin, password {password})",
+            soft_wrap=True,
+        )
+        console.print("Ctrl-C stops everything.")
+        signal.pause()
 
 
 def _load_and_show(
@@ -169,55 +157,3 @@ def _city_days(lake: Lake, cities: Sequence[str], days: Sequence[date]) -> Table
         ]
         table.add_row(city, *cells)
     return table
-
-
-@contextmanager
-def start_dagster(
-    environment: Mapping[str, str], log: Path, preferred_port: int = 0
-) -> Iterator[DagsterUi]:
-    """Run `dagster dev` in a process group of its own; stop all of it at the end.
-
-    Args:
-        environment: of the process, DAGSTER_HOME included.
-        log: file for what it prints.
-        preferred_port: taken if it is free; else, and for 0, any that is.
-    """
-    port = _free_port(preferred_port)
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1"]
-    command += ["-p", str(port), "-w", str(PROJECT / "workspace.yaml")]
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  # Dagster, with our arguments
-            command,
-            env=environment,
-            cwd=PROJECT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield DagsterUi(f"http://127.0.0.1:{port}", process, log)
-        finally:
-            _stop_group(process)
-
-
-def _stop_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop `dagster dev` and everything it started, also what has left it behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _free_port(preferred: int) -> int:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

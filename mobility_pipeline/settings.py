@@ -151,6 +151,16 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr | None = None
     """Base64, with or without `whsec_`: the receiver tells our posts by it."""
 
+    admin_user: Text = "admin"
+    """Who may sign in to the console."""
+    admin_password: SecretStr | None = None
+    admin_password_hash: SecretStr | None = None
+    """argon2, of `mobility console hash-password`; goes before `admin_password`."""
+    console_secret: SecretStr | None = None
+    """Signs the console's sessions; unset = a new one at each start."""
+    dagster_ui_url: Text = "http://127.0.0.1:3000"
+    """Where browsers find the Dagster web UI; the console links to its runs."""
+
     @field_validator("veraset_api_key")
     @classmethod
     def _trim_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -164,7 +174,7 @@ class Settings(BaseSettings):
             raise ValueError("must start with https:// or http://")
         return value.rstrip("/").removesuffix("/v1")
 
-    @field_validator("overpass_api_url", "nominatim_api_url")
+    @field_validator("overpass_api_url", "nominatim_api_url", "dagster_ui_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
@@ -312,6 +322,15 @@ def child_environment(**variables: str) -> dict[str, str]:
         if name not in ours and not name.startswith(("AWS_", "S3_BUCKET", "DAGSTER_"))
     }
     return {**kept, _ENV_FILE: os.devnull, **variables}
+
+
+def inherit_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a child that shares this process's settings.
+
+    Args:
+        variables: what it is told besides.
+    """
+    return {**os.environ, **variables}  # noqa: TID251  # the module that may
 
 
 def read_dagster_home() -> Path:

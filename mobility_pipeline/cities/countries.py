@@ -65,6 +65,11 @@ def is_country_code(code: object) -> TypeGuard[str]:
     return isinstance(code, str) and code in _codes()
 
 
+def country_codes() -> list[str]:
+    """Return every alpha-2 code, in the order of the countries' names."""
+    return sorted(_codes(), key=lambda code: _plain(country_name(code)))
+
+
 def country_name(code: str) -> str:
     """Return the everyday English name of an alpha-2 code that exists."""
     country: Any = pycountry.countries.get(alpha_2=code)

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import obstore
@@ -39,6 +40,12 @@ class CityFile:
     e_tag: str | None
     content: City | RefusedCity
     is_being_removed: bool = False
+
+
+@lru_cache(maxsize=4_096)
+def _parse(content: bytes, key: str) -> City:
+    """Read the same bytes once: a console and a daemon load the registry all day."""
+    return parse_city(content, key)
 
 
 class CityFiles:
@@ -80,7 +87,7 @@ class CityFiles:
             return None
         content, e_tag = found
         try:
-            return CityFile(key, e_tag, parse_city(content, key))
+            return CityFile(key, e_tag, _parse(content, key))
         except CityRefusedError as error:
             refused = RefusedCity(key, error.problems)
             return CityFile(key, e_tag, refused, content == _REMOVED)

@@ -19,7 +19,7 @@ from mobility_pipeline.settings import PROJECT, announce_dagster_home
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import CityDayState, VendorJob
 
-_HOST_TAG, _PROCESS_TAG = "mobility/host", "mobility/process"
+HOST_TAG, PROCESS_TAG = "mobility/host", "mobility/process"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _CLOSED = (
     "the process that ran this is gone; its vendor jobs stay in the ledger and the next "
@@ -81,11 +81,11 @@ def close_dead_runs(instance: dg.DagsterInstance) -> None:
     """
     running = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
-        tags={_HOST_TAG: socket.gethostname()},
+        tags={HOST_TAG: socket.gethostname()},
     )
     for run in instance.get_runs(filters=running):
         # Tags can be copied to a run of the web UI, which has an origin; it is not ours.
-        if run.remote_job_origin is None and not _is_alive(int(run.tags[_PROCESS_TAG])):
+        if run.remote_job_origin is None and not _is_alive(int(run.tags[PROCESS_TAG])):
             instance.report_run_failed(run, _CLOSED)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
@@ -136,8 +136,8 @@ def run_request(
         raise_on_error=False,
         tags={
             "feed": feed.name,
-            _HOST_TAG: socket.gethostname(),
-            _PROCESS_TAG: str(os.getpid()),
+            HOST_TAG: socket.gethostname(),
+            PROCESS_TAG: str(os.getpid()),
         },
     )
     graph = f"lake__{feed.name}"

@@ -1,0 +1,276 @@
+"""Add a city, or edit one: the form, the map, and saving without losing anybody's change."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nicegui import ui
+from shapely.geometry import shape
+
+from mobility_pipeline.cities.city import City
+from mobility_pipeline.cities.countries import country_codes, country_name
+from mobility_pipeline.cities.geojson import content_sha256
+from mobility_pipeline.cities.known import Cities
+from mobility_pipeline.errors import BackupFailedError, CityChangedError, MobilityError
+from mobility_pipeline.serving.console.boundary_tools import add_boundary_tools
+from mobility_pipeline.serving.console.cities_page import city_path
+from mobility_pipeline.serving.console.desk import Desk
+from mobility_pipeline.serving.console.drafts import (
+    Draft,
+    Verdict,
+    complete,
+    draft_of,
+    find_neighbours,
+    judge,
+    to_city,
+)
+from mobility_pipeline.serving.console.layout import frame, say
+from mobility_pipeline.serving.console.map_view import MapView
+from mobility_pipeline.serving.console.status_change import add_status_change
+from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
+from mobility_pipeline.vendor.held_areas import (
+    HeldArea,
+    describe_left,
+    find_held_areas,
+)
+
+_FIELDS = (
+    ("city", "City", "As people there or your team write it"),
+    ("state_province", "State or province", "Empty where there is none"),
+    ("country", "Country’s name", "Filled in from the code"),
+    ("time_zone", "Time zone", "Filled in from the boundary"),
+    ("first_date", "First day expected", "YYYY-MM-DD, or empty"),
+    ("source", "Source of the boundary", "Who made it, and how exact it is"),
+)
+
+
+def add_city_pages(desk: Desk) -> None:
+    """Give the console the page of a new city, and of each city."""
+
+    @page("/city")
+    async def add_city() -> None:
+        user = user_of()
+        known = await asyncio.to_thread(desk.open_registry(user).load)
+        with frame("Add a city", "/", user):
+            Editor(desk, user, known, None, ()).draw()
+
+    @page("/city/{key:path}")
+    async def edit_city(key: str) -> None:
+        user = user_of()
+        known = await asyncio.to_thread(desk.open_registry(user).load)
+        present = await attempt(lambda: known.find(key))
+        if isinstance(present, MobilityError):
+            with frame("No such city", "/", user):
+                say([str(present)], "problem")
+                ui.link("Back to all cities", "/")
+            return
+        held = await asyncio.to_thread(find_held_areas, desk.ledger, key)
+        with frame(present.city, "/", user):
+            Editor(desk, user, known, present, held).draw()
+
+
+class Editor:
+    """One city in the form of one browser tab."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        user: str,
+        known: Cities,
+        present: City | None,
+        held: tuple[HeldArea, ...],
+    ) -> None:
+        """Begin with a city as it is; None = a new one."""
+        self._desk, self._user, self._known = desk, user, known
+        self._present, self._held = present, held
+        self._draft = draft_of(present) if present else Draft()
+        self._inputs: dict[str, Any] = {}
+
+    def draw(self) -> None:
+        """Draw form and map."""
+        if self._present is not None:
+            add_status_change(self._desk, self._user, self._present)
+        with ui.element("div").classes("two"):
+            with ui.column().classes("card"):
+                self._draw_form()
+            with ui.column().classes("card"):
+                self._map = MapView(self._take_drawing)
+                self._size = ui.label().classes("count")
+                self._draw_circle()
+                add_boundary_tools(self._desk, lambda: self._draft, self._take_boundary)
+        self._show_boundary()
+        self._tell()
+
+    def _draw_form(self) -> None:
+        codes = {code: f"{country_name(code)} ({code})" for code in country_codes()}
+        code = self._draft.iso_country_code
+        with ui.element("div").classes("fields"):
+            country = ui.select(
+                codes, value=code or None, label="Country", with_input=True
+            ).props("outlined dense")
+            country.classes("whole").on_value_change(
+                lambda event: self._change(
+                    iso_country_code=event.value or "", country=""
+                )
+            )
+            for field, label, hint in _FIELDS:
+                value = getattr(self._draft, field)
+                box = ui.input(label, value=value).props(
+                    f'outlined dense maxlength=200 hint="{hint}" debounce=300'
+                )
+                if field in ("city", "source"):
+                    box.classes("whole")
+                box.on_value_change(
+                    lambda event, field=field: self._change(
+                        **{field: event.value or ""}
+                    )
+                )
+                self._inputs[field] = box
+        self._verdict_box = ui.column().classes("w-full").style("gap: 8px")
+        with ui.row().classes("bar"):
+            self._save_button = ui.button("Save", on_click=self._ask_and_save)
+            self._save_button.props("unelevated no-caps")
+            ui.button("Back to all cities", on_click=lambda: ui.navigate.to("/")).props(
+                "flat no-caps"
+            )
+
+    def _draw_circle(self) -> None:
+        with ui.row().classes("bar") as self._circle_row:
+            self._radius = ui.number("Radius in metres", min=1, max=100_000).props(
+                "outlined dense debounce=400"
+            )
+            self._radius.on_value_change(lambda event: self._set_radius(event.value))
+
+    def _set_radius(self, metres: float | None) -> None:
+        if self._draft.radius_m is not None and metres != self._draft.radius_m:
+            self._draft = replace(self._draft, radius_m=metres or 0.0)
+            self._show_boundary(fit=False)
+            self._tell()
+
+    def _change(self, **fields: str) -> None:
+        self._draft = replace(self._draft, **fields)
+        self._complete()
+        self._tell()
+
+    def _complete(self) -> None:
+        self._draft = complete(self._draft, self._known)
+        for field in ("country", "time_zone", "source"):
+            if self._inputs[field].value != getattr(self._draft, field):
+                self._inputs[field].set_value(getattr(self._draft, field))
+
+    def _take_drawing(
+        self, geometry: Mapping[str, Any], radius_m: float | None
+    ) -> None:
+        self._take_boundary(geometry, radius_m, f"drawn by {self._user} in the console")
+
+    def _take_boundary(
+        self, geometry: Mapping[str, Any], radius_m: float | None, source: str
+    ) -> None:
+        self._draft = replace(
+            self._draft, geometry=geometry, radius_m=radius_m, source=source
+        )
+        self._complete()
+        self._show_boundary()
+        self._tell()
+
+    def _show_boundary(self, *, fit: bool = True) -> None:
+        verdict = self._verdict()
+        self._circle_row.set_visibility(self._draft.radius_m is not None)
+        if self._draft.radius_m is not None:
+            self._radius.set_value(self._draft.radius_m)
+        if verdict.area_km2 is None:
+            self._map.show(None, None)
+            return
+        geometry = shape(dict(self._draft.geometry or {}))
+        around = find_neighbours(geometry, self._known, verdict.key)
+        self._map.show(self._draft.geometry, self._draft.radius_m, around, fit=fit)
+
+    def _verdict(self) -> Verdict:
+        return judge(self._draft, self._known, self._present)
+
+    def _left(self) -> list[str]:
+        """Say which stored days the new boundary leaves behind."""
+        if self._present is None or self._verdict().problems:
+            return []
+        city = to_city(self._draft, self._present)
+        if city.boundary_sha256 == self._present.boundary_sha256:
+            return []
+        left = [area for area in self._held if area.area_id != city.area_id]
+        return describe_left(left, city.area_id)
+
+    def _tell(self) -> None:
+        verdict = self._verdict()
+        has_begun = self._present is not None or self._draft != Draft()
+        self._size.set_text(
+            "Draw a polygon, a rectangle or a circle; or look it up, or upload it."
+            if verdict.area_km2 is None
+            else f"{verdict.area_km2:,.2f} km²"
+        )
+        overlaps = [
+            f"overlaps with {key}: {size:,.2f} km² are bought twice"
+            for key, size in verdict.overlaps.items()
+        ]
+        self._verdict_box.clear()
+        with self._verdict_box:
+            ui.label(f"Key: {verdict.key.strip('/') or '–'}").classes("quiet")
+            if has_begun:
+                say([*verdict.problems], "problem")
+            say([*verdict.doubts], "doubt")
+            say([*overlaps], "doubt")
+            say(self._left(), "note")
+        self._save_button.set_enabled(not verdict.problems)
+
+    async def _ask_and_save(self) -> None:
+        left = self._left()
+        if not left:
+            await self._save()
+            return
+        with ui.dialog() as dialog, ui.card().style("max-width: 560px"):
+            ui.label("Change the boundary?").classes("card-title")
+            say(left, "note")
+            with ui.row().classes("bar justify-end"):
+                ui.button("Cancel", on_click=lambda: dialog.submit(False)).props(
+                    "flat no-caps"
+                )
+                ui.button("Change it", on_click=lambda: dialog.submit(True)).props(
+                    "unelevated no-caps"
+                )
+        if await dialog:
+            await self._save()
+
+    async def _save(self) -> None:
+        registry = self._desk.open_registry(self._user)
+        present = self._present
+
+        def save() -> City:
+            city = to_city(self._draft, present)
+            if present is None:
+                registry.add(city)
+            else:
+                registry.replace(city, expected=content_sha256(present))
+            return city
+
+        saved = await attempt(save)
+        if isinstance(saved, CityChangedError):
+            self._show_conflict()
+        elif isinstance(saved, BackupFailedError):
+            ui.navigate.to(f"{city_path(self._verdict().key)}?saved=here")
+        elif isinstance(saved, MobilityError):
+            complain(str(saved))
+        else:
+            ui.navigate.to(f"{city_path(saved.key)}?saved=1")
+
+    def _show_conflict(self) -> None:
+        with ui.dialog().props("persistent") as dialog, ui.card():
+            ui.label("Somebody else saved this city meanwhile").classes("card-title")
+            ui.label(
+                "Nothing of yours was saved, and nothing of theirs is lost. Reload to see "
+                "the city as it is now; then make your change again."
+            )
+            with ui.row().classes("bar justify-end"):
+                ui.button("Keep looking", on_click=dialog.close).props("flat no-caps")
+                ui.button("Reload", on_click=ui.navigate.reload).props(
+                    "unelevated no-caps"
+                )
+        dialog.open()
