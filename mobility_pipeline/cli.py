@@ -148,12 +148,13 @@ def doctor(as_json: bool) -> int:
     from mobility_pipeline.resources.doctor import examine  # loads all that lands
 
     findings = examine(load_settings())
-    rows = [(f.subject, "ok" if f.is_ok else "FAILS", f.message) for f in findings]
+    words = {True: "ok", False: "FAILS", None: "not tried"}
+    rows = [(f.subject, words[f.is_ok], f.message) for f in findings]
     checks = [
         {"subject": f.subject, "ok": f.is_ok, "message": f.message} for f in findings
     ]
     answer(as_json, {"checks": checks}, make_table(("subject", "", "what"), rows))
-    return DONE if all(finding.is_ok for finding in findings) else MISSING
+    return MISSING if any(finding.is_ok is False for finding in findings) else DONE
 
 
 @app.command(help="Show the vendor jobs that a request would take; spends nothing.")

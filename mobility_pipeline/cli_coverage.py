@@ -88,7 +88,7 @@ def rebuild(feed_name: str | None, accept_empty: bool, as_json: bool) -> int:
 )
 @_json_option
 def check(feed_name: str | None, deep: bool, as_json: bool) -> int:
-    """List the drift; exit 1 when there is any."""
+    """List the drift; exit 1 when there is any, or it could not be looked for."""
     settings = load_settings()
     ledger = open_ledger(settings.ledger_url)
     feeds = _choose_feeds(settings, feed_name)
@@ -167,7 +167,7 @@ def _describe(feed: Feed, rebuilt: Rebuilt) -> dict[str, object]:
         "feed": feed.name,
         "manifests": rebuilt.manifests,
         "found": len(changes.found) + len(changes.found_below),
-        "lost": len(changes.lost) + len(changes.lost_below),
+        "lost": len(changes.lost) + len(changes.lost_below) + len(changes.spoilt),
         "unreadable": len(rebuilt.unreadable),
     }
 

@@ -11,6 +11,7 @@ from mobility_pipeline.cli_output import (
     answer,
     job_document,
     make_table,
+    number_of,
     write_duration,
 )
 from mobility_pipeline.errors import UsageError
@@ -70,7 +71,7 @@ def list_jobs(
         ]
         for document in documents
     ]
-    title = f"{len(found)} vendor jobs in {days} days"
+    title = f"{number_of(len(found), 'vendor job')} in {days} days"
     table = make_table((*_COLUMNS, "age", "wait"), rows, title=title)
     answer(as_json, {"jobs": documents}, table)
     return DONE
@@ -98,7 +99,7 @@ def quota(as_json: bool) -> int:
     table = make_table(
         ("feed", "city", "area-days"),
         [(feed, city, days) for (feed, city), days in use.area_days.items()],
-        title=f"{use.month}: {use.jobs_used} vendor jobs used, {left}; "
+        title=f"{use.month}: {number_of(use.jobs_used, 'vendor job')} used, {left}; "
         f"{sum(use.area_days.values())} area-days",
     )
     if use.warning:

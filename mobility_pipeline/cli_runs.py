@@ -12,6 +12,7 @@ from mobility_pipeline.cli_output import (
     answer,
     job_document,
     make_table,
+    number_of,
     span,
 )
 from mobility_pipeline.defs.scope import Scope
@@ -97,7 +98,8 @@ def answer_preview(
             (feed.name, len(job.cities), job.start, job.end, job.city_days)
             for feed, job in planned
         ],
-        title=f"{len(planned)} vendor jobs for {wanted} city-days, {too_many} surplus; "
+        title=f"{number_of(len(planned), 'vendor job')} for "
+        f"{number_of(wanted, 'city-day')}, {too_many} surplus; "
         f"{use.jobs_used} jobs and {sum(use.area_days.values())} area-days used this "
         f"month, quota left: {'unlimited' if use.jobs_left is None else use.jobs_left}",
     )
@@ -142,7 +144,7 @@ def answer_outcomes(
         ("missing", "date", "reason", "detail"),
         missing,
         title=f"{landed} city-days landed, {skipped} were there, {len(missing)} missing; "
-        f"{len(found)} vendor jobs; Dagster run {runs}",
+        f"{number_of(len(found), 'vendor job')}; Dagster run {runs}",
     )
     answer(as_json, document, table)
     return MISSING if missing or failures else DONE

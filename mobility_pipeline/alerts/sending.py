@@ -65,6 +65,7 @@ def evaluate(
         if told or moved:
             changed = replace(changes, kept=moved)
             store.record(changed, told, channels.keys(), at)
+        store.mark_evaluated(at)
         sent, undelivered = _send_pending(store, channels, now)
     return Evaluation(changes, sent, tuple(undelivered))
 

@@ -18,6 +18,7 @@ from mobility_pipeline.alerts.problems import Days, Kind, Problem
 from mobility_pipeline.vendor.database import Database, open_database
 from mobility_pipeline.vendor.tables import (
     alert_deliveries,
+    alert_evaluations,
     alert_notifications,
     alerts,
 )
@@ -125,6 +126,19 @@ class AlertStore:
                 connection.execute(sa.insert(alerts), opened)
             _update(connection, (*changes.reminded, *changes.closed), told)
             _update(connection, changes.kept, {})
+
+    def evaluated_at(self) -> datetime | None:
+        """Return when alerts were evaluated last; null = never."""
+        with self._database.read() as connection:
+            return connection.scalar(sa.select(alert_evaluations.c.evaluated_at))
+
+    def mark_evaluated(self, at: datetime) -> None:
+        """Record that an evaluation came to its end."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(alert_evaluations))
+            connection.execute(
+                sa.insert(alert_evaluations).values(id=1, evaluated_at=at)
+            )
 
     def pending(self) -> list[Pending]:
         """Return what channels have still to be told, oldest first."""

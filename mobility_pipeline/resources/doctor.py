@@ -1,6 +1,6 @@
 """Try everything the pipeline depends on, and say what to do about what fails."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,8 @@ class Diagnosis:
     """One thing tried."""
 
     subject: str
-    is_ok: bool
+    is_ok: bool | None
+    """Null: set up, but not tried, as that would reach people."""
     message: str
     """What was found, or what failed and what to do."""
 
@@ -45,19 +46,16 @@ def examine(settings: Settings) -> list[Diagnosis]:
         (f"bucket of {feed.name}", lambda feed=feed: _try_bucket(settings, feed))
         for feed in feeds
     ]
-    trials += [
-        (f"alerts by {name}", lambda name=name: _try_channel(settings, name))
-        for name in (MAIL, SNS, WEBHOOK)
+    return [_run(*trial) for trial in trials] + [
+        _open_channels(settings, kind) for kind in (MAIL, SNS, WEBHOOK)
     ]
-    return [*_run(trials)]
 
 
-def _run(trials: list[tuple[str, Callable[[], str]]]) -> Iterator[Diagnosis]:
-    for subject, trial in trials:
-        try:
-            yield Diagnosis(subject, True, trial())
-        except MobilityError as error:
-            yield Diagnosis(subject, False, str(error))
+def _run(subject: str, trial: Callable[[], str]) -> Diagnosis:
+    try:
+        return Diagnosis(subject, True, trial())
+    except MobilityError as error:
+        return Diagnosis(subject, False, str(error))
 
 
 def _try_cities(settings: Settings) -> str:
@@ -98,13 +96,18 @@ def _try_bucket(settings: Settings, feed: Feed) -> str:
     return f"{settings.bucket_of(feed.bucket_words)} can be listed"
 
 
-def _try_channel(settings: Settings, kind: str) -> str:
+def _open_channels(settings: Settings, kind: str) -> Diagnosis:
     """Open the channels of a kind; nothing is sent."""
-    opened = [
-        open_channel().target
-        for name, open_channel in find_remote_channels(settings).items()
-        if name.split(" ")[0] == kind
-    ]
+    subject = f"alerts by {kind}"
+    try:
+        opened = [
+            open_channel().target
+            for name, open_channel in find_remote_channels(settings).items()
+            if name.split(" ")[0] == kind
+        ]
+    except MobilityError as error:
+        return Diagnosis(subject, False, str(error))
     if not opened:
-        return "not configured"
-    return f"{'; '.join(opened)} (`mobility alerts test` sends one)"
+        return Diagnosis(subject, True, "not configured")
+    said = f"{'; '.join(opened)}: `mobility alerts test` tries it"
+    return Diagnosis(subject, None, said)

@@ -1,7 +1,7 @@
 """Bring the ledger's city-days in line with the lake, whose manifests are the truth. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mobility_pipeline.cities.city import CityDay
@@ -35,7 +35,7 @@ class LakeIndex:
     """When the listing began: what the ledger learned later is newer, and stays."""
     held: Mapping[CityDay, Held]
     unreadable: Mapping[CityDay, str]
-    """City-day -> why its manifest says nothing; it counts as not held."""
+    """City-day -> why its manifest says nothing: bought once, and `rejected`."""
     unjudged: frozenset[CityDay] = frozenset()
     """Their manifests were written by another version of the project: left as they are, and
     taken for delivered where nothing is known."""
@@ -49,6 +49,8 @@ class Changes:
     """In the lake, and not called so: they become what their manifest says."""
     lost: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
     """Called delivered or empty, and not in the lake: why they are `not_requested`."""
+    spoilt: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
+    """Their manifest cannot be read: why they are `rejected`."""
     found_below: dict[CityDay, Held] = field(default_factory=dict[CityDay, Held])
     """Requested anew, while the lake holds an older delivery nobody knew of."""
     lost_below: frozenset[CityDay] = frozenset()
@@ -57,7 +59,8 @@ class Changes:
     @property
     def count(self) -> int:
         """How many city-days change."""
-        return sum(map(len, (self.found, self.lost, self.found_below, self.lost_below)))
+        settled = len(self.found) + len(self.lost) + len(self.spoilt)
+        return settled + len(self.found_below) + len(self.lost_below)
 
 
 def compare_with_lake(
@@ -84,12 +87,13 @@ def compare_with_lake(
             continue
         if record.state is CityDayState.REQUESTED:
             lost_below.add(city_day)
+        elif record.state in _PRESENT and city_day in lake.unreadable:
+            changes.spoilt[city_day] = lake.unreadable[city_day]
         elif record.state in _PRESENT:
-            gone = GONE.format(state=record.state)
-            changes.lost[city_day] = lake.unreadable.get(city_day, gone)
-    return Changes(
-        changes.found, changes.lost, changes.found_below, frozenset(lost_below)
-    )
+            changes.lost[city_day] = GONE.format(state=record.state)
+    for city_day in lake.unreadable.keys() - lake.unjudged - records.keys():
+        changes.spoilt[city_day] = lake.unreadable[city_day]
+    return replace(changes, lost_below=frozenset(lost_below))
 
 
 def count_states(records: Collection[CityDayRecord]) -> dict[str, int]:

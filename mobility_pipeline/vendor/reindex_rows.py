@@ -46,17 +46,20 @@ def apply_changes(
                 "updated_at": now,
             }
         )
-    for day, reason in changes.lost.items():
-        record = records[day]
+    gone = [(day, CityDayState.NOT_REQUESTED, why) for day, why in changes.lost.items()]
+    bad = [(day, CityDayState.REJECTED, why) for day, why in changes.spoilt.items()]
+    for day, state, reason in (*gone, *bad):
+        record = records.get(day)
         settled.append(
             {
                 "feed": feed,
                 "city": day.city,
                 "date": day.date,
-                "state": CityDayState.NOT_REQUESTED.value,
+                "state": state.value,
                 "reason": reason,
-                "job_ref": record.job_ref,
-                "attempts": record.attempts,
+                "job_ref": record.job_ref if record else None,
+                # Something stands in the lake: it was bought once.
+                "attempts": record.attempts if record else 1,
                 "updated_at": now,
             }
         )

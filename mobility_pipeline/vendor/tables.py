@@ -166,3 +166,11 @@ alert_deliveries = sa.Table(
     # Why the last attempt failed; empty before it.
     sa.Column("error", sa.Text, nullable=False),
 )
+
+alert_evaluations = sa.Table(
+    "alert_evaluations",
+    metadata,
+    # One row at most: when alerts were evaluated last.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("evaluated_at", UtcDateTime, nullable=False),
+)

@@ -59,7 +59,10 @@ def test_a_test_reaches_every_channel(
     assert [post["type"] for post in receiver.taken] == ["mobility.test"]
     # Signed by Amazon's own way, so not by ours.
     assert subscriber.forged == 1
-    found = {check["subject"]: check["message"] for check in checks if check["ok"]}
+    found = {
+        check["subject"]: check["message"] for check in checks if check["ok"] is None
+    }
+    assert found.keys() == {"alerts by mail", "alerts by sns", "alerts by webhook"}
     assert found["alerts by sns"].startswith(topic)
     assert found["alerts by mail"].startswith("you@example.org by 127.0.0.1")
 
@@ -94,9 +97,9 @@ def test_what_fails_is_said_and_the_others_are_told(
 def test_without_channels_it_says_that_nobody_is_told(
     make_workplace: Callable[[dict[str, str]], Workplace],
 ) -> None:
-    """The log works, which is no news to anybody."""
+    """The log works, which is no news to anybody: what was asked for is not there."""
     answer = make_workplace({}).run("alerts", "test")
-    assert answer.code == 0
+    assert answer.code == 1
     assert "nobody is told" in answer.stdout
 
 
@@ -123,5 +126,11 @@ def test_alerts_are_listed_with_who_was_told(
     both = place.run("alerts", "list", "--all", "--json").document["alerts"]
     assert [found["closed_at"] for found in both] == [later.isoformat(), None]
     human = place.run("alerts", "list", "--all")
-    assert "1 open alerts" in human.stdout
+    # Nobody has evaluated them here.
+    assert "not evaluated yet" in human.stdout
+    store.mark_evaluated(later)
+    store.mark_evaluated(later + timedelta(minutes=5))
+    found = place.run("alerts", "list", "--json").document
+    assert found["evaluated_at"] == (later + timedelta(minutes=5)).isoformat()
+    assert "1 open alert, as of" in place.run("alerts", "list").stdout
     assert human.stderr.splitlines() == ["log: pending", "webhook: pending"]

@@ -233,7 +233,7 @@ def test_manifest_that_says_nothing_is_a_finding_and_its_day_is_missing(
     assert rebuilt.code == 1
     assert (unreadable["city"], unreadable["date"]) == (VANCOUVER.city, DAY.isoformat())
     is_kept = kind == "manifest_of_another_version"
-    assert kept.gaps() == ({} if is_kept else {VANCOUVER.city: "not_requested"})
+    assert kept.gaps() == ({} if is_kept else {VANCOUVER.city: "rejected"})
     wanted = kept.place.run("plan", *FULL, *SPAN, "--json").document
     assert wanted["wanted_city_days"] == (0 if is_kept else 1)
 

@@ -136,8 +136,20 @@ def test_manifest_that_is_not_json_is_named_and_its_day_asked_for_again(
     rebuilt = holdings.rebuild()
     assert [*rebuilt.unreadable] == [DAY]
     record = holdings.ledger.all_city_days(FEED)[DAY]
-    assert record.state is CityDayState.NOT_REQUESTED
+    assert record.state is CityDayState.REJECTED
     assert "not readable" in record.reason
+    assert holdings.rebuild().changes.count == 0
+
+
+def test_manifest_that_is_not_json_is_rejected_on_a_new_ledger(
+    holdings: Holdings,
+) -> None:
+    """Something was bought there once: it is not called a day nobody asked for."""
+    holdings.publish(DAY, "a")
+    holdings.put(DAY, MANIFEST_NAME, b"{")
+    holdings.rebuild()
+    assert holdings.states() == {DAY: "rejected"}
+    assert holdings.rebuild().changes.count == 0
 
 
 def test_manifest_of_another_version_is_named_and_not_paid_for_again(
