@@ -1,6 +1,7 @@
 """The cities in one table: search, sort, select, and on to one of them or to their data."""
 
 import asyncio
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -53,7 +54,7 @@ def _show_table(desk: Desk, known: Cities) -> None:
     grid = ui.aggrid(
         {
             "columnDefs": [_column(*column) for column in _COLUMNS],
-            "rowData": describe_rows(known),
+            "rowData": describe_rows(known, desk.first_day),
             "rowSelection": {"mode": "multiRow", "selectAll": "filtered"},
             ":getRowId": "(params) => params.data.key",
             "suppressCellFocus": False,
@@ -97,8 +98,13 @@ def _show_table(desk: Desk, known: Cities) -> None:
     ask.on_click(go)
 
 
-def describe_rows(known: Cities) -> list[dict[str, Any]]:
-    """Return one row per city, as the table has them."""
+def describe_rows(known: Cities, first_day: date) -> list[dict[str, Any]]:
+    """Return one row per city, as the table has them.
+
+    Args:
+        known: the registry.
+        first_day: the project's, of cities that have none of their own.
+    """
     return [
         {
             "city": city.city,
@@ -106,7 +112,7 @@ def describe_rows(known: Cities) -> list[dict[str, Any]]:
             "country": city.country,
             "status": city.status,
             "km2": round(area_km2(city.geometry, city.radius_m), 1),
-            "first_date": city.first_date.isoformat() if city.first_date else "",
+            "first_date": (city.first_date or first_day).isoformat(),
             "key": city.key,
         }
         for city in known.by_key.values()

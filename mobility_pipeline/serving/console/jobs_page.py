@@ -15,7 +15,7 @@ from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import VendorJob
 
 _DAYS = 90
-_COLUMNS = ("Vendor job", "Feed", "Cities", "From", "To", "State", "Asked", "Wait", "")
+_COLUMNS = ("State", "From", "To", "Cities", "Feed", "Asked", "Wait", "Vendor job", "")
 
 
 def add_jobs_page(desk: Desk) -> None:
@@ -30,8 +30,8 @@ def add_jobs_page(desk: Desk) -> None:
         use = await asyncio.to_thread(read_month, desk.ledger, desk.monthly_jobs, now)
         left = "not limited" if use.jobs_left is None else f"{use.jobs_left} left"
         with frame("Vendor jobs", "/jobs", user):
-            text = f"{len(jobs):,} vendor jobs in {_DAYS} days; this month: "
-            ui.label(f"{text}{use.jobs_used} used, {left}.").classes("quiet")
+            text = f"In {_DAYS} days: {len(jobs):,}. This month: {use.jobs_used} used, "
+            ui.label(f"{text}{left}.").classes("quiet")
             say([use.warning] if use.warning else [], "doubt")
             with ui.column().classes("card"):
                 _draw(desk, user, jobs[::-1], now)
@@ -56,14 +56,14 @@ def _draw(desk: Desk, user: str, jobs: list[VendorJob], now: datetime) -> None:
 
 def _draw_job(desk: Desk, user: str, job: VendorJob, now: datetime) -> None:
     cells = (
-        job.job_id or "not sent",
-        job.feed,
-        str(len(job.areas)),
+        job.state.value,
         str(job.start),
         str(job.end),
-        job.state.value,
+        str(len(job.areas)),
+        job.feed,
         f"{job.planned_at:%Y-%m-%d %H:%M}",
         write_wait(job, now),
+        job.job_id or "not sent",
     )
     with ui.element("tr"):
         for cell in cells:
