@@ -210,6 +210,10 @@ class EmptyLakeError(PermanentError):
     is_users_mistake = True
 
 
+class SchemaError(PermanentError):
+    """Rows do not have the columns, types or key of their table."""
+
+
 class ManifestError(PermanentError):
     """A manifest in the lake is not readable, or is another city-day's."""
 

@@ -31,11 +31,13 @@ def _to_utc(instant: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """A part of a manifest."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class ManifestFile(_Frozen):
+class ManifestFile(Frozen):
     """One part of a city-day."""
 
     name: str = Field(pattern=r"^[^/]+\.parquet$")
@@ -44,7 +46,7 @@ class ManifestFile(_Frozen):
     sha256: Sha256
 
 
-class Source(_Frozen):
+class Source(Frozen):
     """What a city-day was made from."""
 
     job_id: str
@@ -54,7 +56,7 @@ class Source(_Frozen):
     boundary_sha256: str
 
 
-class Manifest(_Frozen):
+class Manifest(Frozen):
     """A city-day as it stands in the lake; equal content gives equal bytes."""
 
     version: Literal[1] = 1

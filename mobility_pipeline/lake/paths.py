@@ -6,13 +6,16 @@ from datetime import date
 from mobility_pipeline.cities.city import CityDay
 
 MANIFEST_NAME = "_manifest.json"
+PINGS_FOLDER = "data"
 
-_KEY = re.compile(r"data/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)")
+_KEY = re.compile(
+    PINGS_FOLDER + r"/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)"
+)
 
 
 def city_prefix(city: str) -> str:
     """Return the folder of a city's days, with a slash at its end."""
-    return f"data/{city}/"
+    return f"{PINGS_FOLDER}/{city}/"
 
 
 def place(key: str) -> tuple[CityDay, str] | None:
@@ -27,9 +30,19 @@ def place(key: str) -> tuple[CityDay, str] | None:
     return CityDay(match["city"], day), match["name"]
 
 
-def city_day_prefix(city_day: CityDay) -> str:
-    """Return the folder of a city-day, with a slash at its end."""
-    return f"{city_prefix(city_day.city)}date={city_day.date.isoformat()}/"
+def city_day_prefix(city_day: CityDay, folder: str = PINGS_FOLDER) -> str:
+    """Return the folder of a city-day, with a slash at its end.
+
+    Args:
+        city_day: city and date.
+        folder: of the table: pings are in `data`, see also `table_folder`.
+    """
+    return f"{folder}/{city_day.city}/date={city_day.date.isoformat()}/"
+
+
+def table_folder(table: str) -> str:
+    """Return the folder of a derived table."""
+    return f"analytics/{table}"
 
 
 def part_name(number: int, sha256: str) -> str:

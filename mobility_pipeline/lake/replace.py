@@ -48,14 +48,26 @@ refuses the day or gets the manifest's rows, never those of two jobs; a globbing
 what is there. The next publish goes by the listing again, and repairs both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ConfigurationError, ManifestError
-from mobility_pipeline.lake.manifest import Manifest
+from mobility_pipeline.lake.manifest import Manifest, ManifestFile
 from mobility_pipeline.lake.paths import MANIFEST_NAME
 from mobility_pipeline.lake.store import CityDayStore
 from mobility_pipeline.landing.storage import Content
+
+
+class _NamesParts(Protocol):
+    @property
+    def files(self) -> tuple[ManifestFile, ...]: ...
+
+    def to_json(self) -> bytes: ...
+
+
+AnyManifest = TypeVar("AnyManifest", bound=_NamesParts)
 
 
 def replace_city_day(
@@ -79,10 +91,26 @@ def replace_city_day(
         StorageError: S3 failed; the old day or the new one stands, do it again.
         StorageForbiddenError: no such bucket, or not allowed to write it.
     """
+    return replace_parts(store, manifest, payloads, partial(_read_old, new=manifest))
+
+
+def replace_parts(
+    store: CityDayStore,
+    manifest: AnyManifest,
+    payloads: Mapping[str, Content],
+    read_old: Callable[[bytes], AnyManifest | None],
+) -> AnyManifest | None:
+    """Do it for any table: see `replace_city_day`.
+
+    Args:
+        store: the folder.
+        manifest: what will stand there.
+        payloads: content of each part it names.
+        read_old: reads the manifest that stands there; None = it vouches for nothing.
+    """
     listed = store.list_sizes()
     old_data = _get_manifest(store, listed)
-    old = _parse_manifest(old_data, manifest.city_day)
-    _refuse_another_feed(old, manifest)
+    old = None if old_data is None else read_old(old_data)
     vouched = () if old is None else old.files
     for file in manifest.files:
         if file not in vouched or listed.get(file.name) != file.bytes:
@@ -127,12 +155,14 @@ def _parse_manifest(data: bytes | None, city_day: CityDay) -> Manifest | None:
         return None
 
 
-def _refuse_another_feed(old: Manifest | None, new: Manifest) -> None:
+def _read_old(data: bytes, new: Manifest) -> Manifest | None:
+    old = _parse_manifest(data, new.city_day)
     if old is not None and old.feed != new.feed:
         raise ConfigurationError(
             f"{new.city} {new.date} holds feed {old.feed}, not {new.feed}: give each "
             "feed its own bucket (S3_BUCKET_<ENDPOINT WORDS>_<SCHEMA>)"
         )
+    return old
 
 
 def _find_parts(listed: Mapping[str, int]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from typing import IO, TYPE_CHECKING
 
-from mobility_pipeline.lake.paths import city_day_prefix
+from mobility_pipeline.lake.paths import PINGS_FOLDER, city_day_prefix
 
 if TYPE_CHECKING:
     from mobility_pipeline.cities.city import CityDay
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 class CityDayStore:
     """The objects of one city-day, by name; every failure names city and date."""
 
-    def __init__(self, bucket: "Bucket", city_day: "CityDay") -> None:
+    def __init__(
+        self, bucket: "Bucket", city_day: "CityDay", folder: str = PINGS_FOLDER
+    ) -> None:
+        """Address one folder; see `city_day_prefix`."""
         self._bucket = bucket
-        self._prefix = city_day_prefix(city_day)
+        self._prefix = city_day_prefix(city_day, folder)
         self._day = f"{city_day.city} {city_day.date} in s3://{bucket.name}"
 
     @property
