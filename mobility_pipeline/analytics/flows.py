@@ -1,0 +1,184 @@
+"""Flows: who came into a region and who left it, from one hour to another.
+
+With A and B the sets of devices in the region in the first and the second hour:
+inflow = B - A, outflow = A - B, stay = A ∩ B; so |B| = |A| + inflow - outflow for every
+portrait. A device without a fix in an hour was not seen there, which is not the same as
+having gone: flows of sparse data are upper bounds of movement.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from mobility_pipeline.analytics.portrait import count_by_portrait
+from mobility_pipeline.analytics.shaping import shape_as
+from mobility_pipeline.schemas.derived import FLOWS
+
+_HOUR = timedelta(hours=1)
+_INSTANT = pl.Datetime("us", "UTC")
+_WAS, _IS = pl.col("was_here"), pl.col("is_here")
+_COUNTS = {
+    "inflow_count": _IS & ~_WAS,
+    "outflow_count": _WAS & ~_IS,
+    "stay_count": _WAS & _IS,
+}
+
+
+def count_flows(
+    device_hours: pl.DataFrame,
+    before: pl.DataFrame | None,
+    profiles: pl.DataFrame | None,
+    observed_hours: Collection[datetime],
+    time_zone: str,
+) -> pl.DataFrame:
+    """Count the flows into each hour of a local day from the hour before, by portrait.
+
+    Args:
+        device_hours: rows of `DEVICE_HOURS` of one city and local day.
+        before: the same of the local day before, whose last hour flows into the first one;
+            null = not there.
+        profiles: of `read_profiles`; null = nobody has one.
+        observed_hours: instants at which the observed hours start: of the local day, and
+            of the day before where `before` is given. Others do no harm.
+        time_zone: the city's.
+
+    Returns:
+        Rows of `FLOWS`, sorted by its key: portraits 0…6 of each hour of the day and each
+        region with a device in it or in the hour before. The counts are null where either
+        hour was not observed. An hour that was not observed and has no device has no rows.
+    """
+    rows = device_hours if before is None else pl.concat([before, device_hours])
+    hours = _hours_of_the_day(device_hours, before, observed_hours, time_zone)
+    steps = _mark_steps(rows).join(hours.lazy(), on="hour_at")
+    by = ["hour_at", "local_hour", "is_known", "region_id"]
+    counted = count_by_portrait(steps.collect(), by, _COUNTS, profiles)
+    known = pl.when("is_known").then(pl.col(*_COUNTS))
+    return shape_as(counted.with_columns(known), FLOWS)
+
+
+def flow_between(
+    device_hours: pl.DataFrame,
+    region_id: str,
+    hour_a: datetime,
+    hour_b: datetime,
+    profiles: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Compare who was in a region in two hours, whatever was between them.
+
+    Args:
+        device_hours: rows of `DEVICE_HOURS` that hold all of both hours, of all regions.
+        region_id: the region.
+        hour_a: instant at which the first local hour starts.
+        hour_b: the second one's; need not be later.
+        profiles: of `read_profiles`; null = nobody has one.
+
+    Returns:
+        `portrait_id` and the three counts of `FLOWS`: portraits 0…6 in order, or no row where
+        the region had no device in either hour. The counts are null where one of the hours
+        has no row of any region: it may not have been observed.
+    """
+    hour_a, hour_b = hour_a.astimezone(UTC), hour_b.astimezone(UTC)
+    ends = device_hours.filter(pl.col("hour_at").is_in([hour_a, hour_b]))
+    seen = ends.filter(pl.col("region_id") == region_id)
+    people = seen.group_by("region_id", "device_id").agg(
+        was_here=(pl.col("hour_at") == hour_a).any(),
+        is_here=(pl.col("hour_at") == hour_b).any(),
+    )
+    counted = count_by_portrait(people, ["region_id"], _COUNTS, profiles)
+    return _of_region(counted, ends["hour_at"].n_unique() == len({hour_a, hour_b}))
+
+
+def flow_over(
+    device_hours: pl.DataFrame,
+    region_id: str,
+    start_hour: datetime,
+    end_hour: datetime,
+    profiles: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Count the people who came into a region, left it or stayed while hours passed.
+
+    Each person counts once in `inflow_count` who in any hour was there and not in the hour
+    before, once in `outflow_count` who in any hour was not there and was in the hour before,
+    and in `stay_count` who was there in every hour. Who left and came back is in both
+    flows: for the balance |B| = |A| + inflow - outflow take `flow_between`, which this
+    equals where the end is the hour after the start.
+
+    Args:
+        device_hours: rows of `DEVICE_HOURS` that hold all hours of the range, of all regions.
+        region_id: the region.
+        start_hour: instant at which the first local hour starts.
+        end_hour: the last one's, later than `start_hour`.
+        profiles: of `read_profiles`; null = nobody has one.
+
+    Returns:
+        As `flow_between`. The counts are null where any hour of the range has no row of any
+        region: it may not have been observed.
+
+    Raises:
+        ValueError: the end is not a whole number of hours after the start.
+    """
+    start_hour, end_hour = start_hour.astimezone(UTC), end_hour.astimezone(UTC)
+    steps_count, rest = divmod(end_hour - start_hour, _HOUR)
+    if steps_count < 1 or rest:
+        raise ValueError("end_hour must be one or more whole hours after start_hour")
+    within = device_hours.filter(pl.col("hour_at").is_between(start_hour, end_hour))
+    here = within.filter(pl.col("region_id") == region_id)
+    steps = _mark_steps(here).filter(
+        pl.col("hour_at").is_between(start_hour, end_hour, closed="right")
+    )
+    people = steps.group_by("region_id", "device_id").agg(
+        inflow_count=_COUNTS["inflow_count"].any(),
+        outflow_count=_COUNTS["outflow_count"].any(),
+        stay_count=_COUNTS["stay_count"].sum() == steps_count,
+    )
+    counts = {name: pl.col(name) for name in _COUNTS}
+    counted = count_by_portrait(people.collect(), ["region_id"], counts, profiles)
+    return _of_region(counted, within["hour_at"].n_unique() == steps_count + 1)
+
+
+def _hours_of_the_day(
+    device_hours: pl.DataFrame,
+    before: pl.DataFrame | None,
+    observed_hours: Collection[datetime],
+    time_zone: str,
+) -> pl.DataFrame:
+    """Return hour_at and local_hour of the day's hours, and whether flows are known."""
+    local = pl.col("hour_at").dt.convert_time_zone(time_zone)
+    instants = [hour_at.astimezone(UTC) for hour_at in observed_hours]
+    observed = pl.DataFrame({"hour_at": instants}, {"hour_at": _INSTANT})
+    if device_hours.height:
+        day = device_hours.select(local.dt.date().min()).item()
+    elif before is not None and before.height:
+        day = before.select(local.dt.date().max()).item() + timedelta(days=1)
+    else:
+        return observed.clear()
+    is_of_day = local.dt.date() == day
+    if before is None:
+        observed = observed.filter(is_of_day)
+    was_observed = (pl.col("hour_at") - _HOUR).is_in(observed["hour_at"].implode())
+    return (
+        pl.concat([observed, device_hours.select("hour_at")])
+        .unique()
+        .filter(is_of_day)
+        .with_columns(
+            local_hour=local.dt.hour(),
+            is_known=was_observed
+            & pl.col("hour_at").is_in(observed["hour_at"].implode()),
+        )
+    )
+
+
+def _mark_steps(device_hours: pl.DataFrame) -> pl.LazyFrame:
+    """Tell of each device and region, hour by hour, whether it was and is there."""
+    key = ["hour_at", "region_id", "device_id"]
+    now = device_hours.lazy().select(*key, was_here=False, is_here=True)
+    earlier = device_hours.lazy().select(
+        pl.col("hour_at") + _HOUR, *key[1:], was_here=True, is_here=False
+    )
+    return pl.concat([now, earlier]).group_by(key).agg(_WAS.any(), _IS.any())
+
+
+def _of_region(counted: pl.DataFrame, is_known: bool) -> pl.DataFrame:
+    known = pl.when(is_known).then(pl.col(*_COUNTS))
+    return counted.select("portrait_id", known).sort("portrait_id")
