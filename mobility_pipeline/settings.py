@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
     dagster_home: Path = _DAGSTER_HOME
 
+    analytics_profiles: Text | None = None
+    """CSV or Parquet of people's gender and age, a path or `s3://…`; unset = nobody's."""
+
     alert_mail_to: Text = ""
     """Addresses, by commas; each is sent its own mail."""
     alert_mail_from: Text | None = None
