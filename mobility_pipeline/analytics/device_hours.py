@@ -7,7 +7,8 @@ import polars as pl
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, POSITIONFIXES
 
-_FIX = list(POSITIONFIXES.key)
+# With the region: cells of one mast may be of two regions.
+_FIX = [*POSITIONFIXES.key, "region_id"]
 
 
 def make_device_hours(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
@@ -48,8 +49,8 @@ def _each_once(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
     return (
         fixes.lazy()
         .filter(pl.col("local_date") == local_date, pl.col("region_id").is_not_null())
-        .select(*_FIX, "hour_at", "local_hour", "region_id")
-        # Mostly sorted already, which is quick; hashing the four columns is not.
+        .select(*_FIX, "hour_at", "local_hour")
+        # Mostly sorted already, which is quick; hashing all columns is not.
         .sort(_FIX)
         .filter(is_new)
         .collect()

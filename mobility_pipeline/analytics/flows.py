@@ -147,13 +147,11 @@ def _hours_of_the_day(
     local = pl.col("hour_at").dt.convert_time_zone(time_zone)
     instants = [hour_at.astimezone(UTC) for hour_at in observed_hours]
     observed = pl.DataFrame({"hour_at": instants}, {"hour_at": _INSTANT})
-    if device_hours.height:
-        day = device_hours.select(local.dt.date().min()).item()
-    elif before is not None and before.height:
-        day = before.select(local.dt.date().max()).item() + timedelta(days=1)
-    else:
-        return observed.clear()
-    is_of_day = local.dt.date() == day
+    today = device_hours.select(local.dt.date().min()).item()
+    if today is None and before is not None:
+        yesterday = before.select(local.dt.date().max()).item()
+        today = yesterday and yesterday + timedelta(days=1)
+    is_of_day = local.dt.date() == pl.lit(today, pl.Date)
     if before is None:
         observed = observed.filter(is_of_day)
     was_observed = (pl.col("hour_at") - _HOUR).is_in(observed["hour_at"].implode())
