@@ -8,7 +8,7 @@ from mobility_pipeline.schemas.derived import DerivedTable
 def shape_as(rows: pl.DataFrame, table: DerivedTable) -> pl.DataFrame:
     """Return the rows with exactly the table's columns and types, sorted by its key."""
     empty = empty_of(table)
-    return rows.select(empty.columns).cast(dict(empty.schema)).sort(table.key)
+    return rows.select(empty.columns).cast(empty.schema).sort(table.key)
 
 
 def empty_of(table: DerivedTable) -> pl.DataFrame:

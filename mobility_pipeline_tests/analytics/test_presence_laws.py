@@ -232,7 +232,7 @@ def test_flows_over_some_hours(
             for who in [members(people, number)]
         ]
         if len(span) == 2:
-            between = flow_between(device_hours, region, *span, profiles)
+            between = flow_between(device_hours, region, span[0], span[1], profiles)
             assert flow.equals(between)
 
 
