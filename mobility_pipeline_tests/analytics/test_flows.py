@@ -5,8 +5,11 @@ import pytest
 
 from mobility_pipeline.analytics.device_hours import make_device_hours
 from mobility_pipeline.analytics.flows import count_flows, flow_between, flow_over
+from mobility_pipeline.analytics.local_time import hours_of, local_hours
 from mobility_pipeline.analytics.portrait import portrait
 from mobility_pipeline.analytics.presence import count_presence
+from mobility_pipeline.analytics.shaping import shape_as
+from mobility_pipeline.schemas.derived import DEVICE_HOURS
 from mobility_pipeline_tests.analytics.fixes import Fix, make_fixes
 
 HOUR = timedelta(hours=1)
@@ -131,13 +134,32 @@ def test_flows_over_a_gap_are_not_known() -> None:
     assert flow.row(0) == (0, None, None, None)
 
 
-@pytest.mark.parametrize("minutes", [-60, 0, 30, 90])
-def test_a_range_ends_whole_hours_after_its_start(minutes: int) -> None:
-    """A range that ends before its start, or between hours, is a programmer's mistake."""
+@pytest.mark.parametrize("hours_later", [-1, 0])
+def test_a_range_ends_after_its_start(hours_later: int) -> None:
+    """A range that does not end after its start is a programmer's mistake."""
     at = datetime(2025, 6, 11, 10, tzinfo=UTC)
     hours = make_device_hours(make_fixes([("a", at, "R")], "UTC"), date(2025, 6, 11))
-    with pytest.raises(ValueError, match="whole hours"):
-        flow_over(hours, "R", at, at + timedelta(minutes=minutes), None)
+    with pytest.raises(ValueError, match="later than start_hour"):
+        flow_over(hours, "R", at, at + hours_later * HOUR, None)
+
+
+def test_a_clock_that_moves_by_half_an_hour() -> None:
+    """On Lord Howe, the half hour that comes twice is an hour between its neighbours."""
+    zone, day = "Australia/Lord_Howe", date(2025, 4, 6)
+    hours = hours_of(day, zone).to_list()
+    first, second, third = (hours[number] for number in (1, 2, 3))
+    assert [second - first, third - second] == [HOUR, HOUR / 2]
+    rows = [(hour, "R", "a", 1) for hour in (first, second, third)]
+    columns = ["hour_at", "region_id", "device_id", "fixes_count"]
+    today = pl.DataFrame(rows, columns, orient="row").with_columns(
+        local_hours(pl.Series([first, second, third]), zone)["local_hour"]
+    )
+    today = shape_as(today, DEVICE_HOURS)
+    stays = [(hour, 0, 0, 1) for hour in (second, third)]
+    flows = count_flows(today, None, None, [first, second, third], zone)
+    known = flows.filter(portrait_id=0).select("hour_at", *COUNTS).drop_nulls()
+    assert known.rows() == stays
+    assert flow_over(today, "R", first, third, None).row(0) == (0, 0, 0, 1)
 
 
 def test_without_profiles_everybody_is_unknown() -> None:

@@ -16,6 +16,7 @@ from mobility_pipeline.analytics.flows import count_flows, flow_between, flow_ov
 from mobility_pipeline.analytics.od import count_od
 from mobility_pipeline.analytics.portrait import portrait
 from mobility_pipeline.analytics.presence import count_presence
+from mobility_pipeline.lake.derived import empty_rows
 from mobility_pipeline.schemas.derived import (
     DEVICE_HOURS,
     FLOWS,
@@ -298,7 +299,7 @@ def test_tables_are_those_of_the_schema(has_rows: bool) -> None:
     made = _all_tables(fixes if has_rows else [], make_profiles([]))
     tables: list[DerivedTable] = [DEVICE_HOURS, PRESENCE, FLOWS, OD]
     for frame, table in zip(made, tables, strict=True):
-        assert frame.schema == pl.DataFrame(table.schema.empty_table()).schema
+        assert frame.schema == empty_rows(table).schema
         assert frame.equals(frame.sort(table.key))
         assert frame.select(table.key).is_unique().all()
         assert frame.is_empty() is not has_rows
