@@ -19,13 +19,12 @@ References:
     are Li's.
 """
 
-from math import asin, cos, radians, sin, sqrt
-
 import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mobility_pipeline.analytics.great_circle import distance_m as great_circle_m
 from mobility_pipeline.analytics.regions import RegionMap
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import POSITIONFIXES, STAYPOINTS
@@ -33,8 +32,6 @@ from mobility_pipeline.schemas.derived import POSITIONFIXES, STAYPOINTS
 DISTANCE_M = 200.0
 DURATION_S = 20 * 60.0
 SILENCE_S = 60 * 60.0
-_EARTH_M = 6_371_008.8
-"""Mean radius, IUGG."""
 _MICROSECONDS = 1_000_000
 
 _Rows = npt.NDArray[np.int64]
@@ -61,13 +58,13 @@ def detect_staypoints(
     Returns:
         Rows of `STAYPOINTS`, sorted by its key; those of one device do not overlap.
     """
-    key = list(POSITIONFIXES.key)
-    ordered = fixes.select(key).unique().sort(key)
+    ids = fixes["device_id"].unique().sort()
+    ordered = _order(fixes, ids)
     lon, lat = ordered["lon"].to_numpy(), ordered["lat"].to_numpy()
-    at = ordered["at"].to_physical().to_numpy()
+    device = ordered["device"].to_numpy()
     first, end, left = _find_stops(
-        ordered["device_id"].rle_id().cast(pl.Int64).to_numpy(),
-        at,
+        device,
+        ordered["at"].to_physical().to_numpy(),
         lon,
         lat,
         distance_m,
@@ -77,7 +74,7 @@ def detect_staypoints(
     center_lon, center_lat = _find_centers(first, end, lon, lat)
     found = pl.DataFrame(
         {
-            "device_id": ordered["device_id"].gather(first),
+            "device_id": ids.gather(device[first]),
             "started_at": ordered["at"].gather(first),
             "finished_at": ordered["at"].gather(left),
             "lat": center_lat,
@@ -89,22 +86,24 @@ def detect_staypoints(
     return shape_as(found, STAYPOINTS)
 
 
-@numba.njit(cache=True)
-def _distance_m(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
-    """Return the great-circle distance (haversine)."""
-    lat_1, lat_2 = radians(lat_a), radians(lat_b)
-    half = sin((lat_2 - lat_1) / 2) ** 2
-    half += cos(lat_1) * cos(lat_2) * sin(radians(lon_b - lon_a) / 2) ** 2
-    return 2 * _EARTH_M * asin(min(1.0, sqrt(half)))
+def _order(fixes: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    """Return each fix once, by device, instant and point; `device` = place in `ids`."""
+    # Numbers sort many times faster than ids.
+    numbers = pl.int_range(len(ids), eager=True)
+    device = pl.col("device_id").replace_strict(ids, numbers, return_dtype=pl.Int64)
+    key = ["device", *POSITIONFIXES.key[1:]]
+    ordered = fixes.select(device.alias("device"), *key[1:]).sort(key)
+    is_same = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in key)
+    return ordered.filter(~is_same.fill_null(value=False))
 
 
-@numba.njit(cache=True)
+@numba.njit
 def _find_stops(
     device: _Rows,
     at: _Rows,
     lon: _Degrees,
     lat: _Degrees,
-    distance_m: float,
+    reach_m: float,
     duration: int,
     silence: int,
 ) -> tuple[_Rows, _Rows, _Rows]:
@@ -118,8 +117,8 @@ def _find_stops(
         is_over = row == len(at) or device[row] != device[anchor]
         is_over = is_over or at[row] - at[row - 1] > silence
         if not is_over:
-            apart = _distance_m(lon[anchor], lat[anchor], lon[row], lat[row])
-            if apart < distance_m:
+            away_m = great_circle_m(lon[anchor], lat[anchor], lon[row], lat[row])
+            if away_m < reach_m:
                 continue
         leaves_at = row - 1 if is_over else row
         if at[leaves_at] - at[anchor] >= duration:
@@ -129,7 +128,7 @@ def _find_stops(
     return first[:found], end[:found], left[:found]
 
 
-@numba.njit(cache=True)
+@numba.njit
 def _find_centers(
     first: _Rows, end: _Rows, lon: _Degrees, lat: _Degrees
 ) -> tuple[_Degrees, _Degrees]:
