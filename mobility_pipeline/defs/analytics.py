@@ -4,6 +4,7 @@ One run derives all its cities and days, whatever its shape: each that stands is
 itself, and one without pings fails the run at its end, with the others kept.
 """
 
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import NoReturn
