@@ -57,8 +57,8 @@ def draw_presence_map(
         hidden.plot(ax=axes, linewidth=0.4, **_HIDDEN)
     if len(shown):
         counts = shown["devices_count"].to_numpy(float)
-        norm = LogNorm(max(counts.min(), 1), max(counts.max(), counts.min() + 1, 2))
-        colours = _COLOURS(norm(np.maximum(counts, 1)))
+        norm = LogNorm(max(k, 1), max(counts.max(), k + 1, 2))
+        colours = _COLOURS(norm(counts))
         shown.plot(ax=axes, color=colours, edgecolor="white", linewidth=0.4)
         _add_scale(figure, axes, norm, "devices")
     word = f"fewer than {k} devices" if k > 1 else "nobody"
@@ -121,7 +121,6 @@ def draw_flows(regions: pl.DataFrame, od: pl.DataFrame, *, title: str, k: int) -
             mutation_scale=6 + 6 * share,
             linewidth=0.6 + 3.4 * share,
             color=_COLOURS(0.25 + 0.75 * share),
-            alpha=0.85,
         )
         axes.add_patch(arrow)
     said = f"the {largest.height} largest flows" if largest.height else "no flow"

@@ -78,7 +78,7 @@ def test_flows_are_drawn_unless_they_are_hidden(counts: list[Any]) -> None:
     )
     picture = draw_flows(REGIONS, od, title="a", k=15)
     assert picture == draw_flows(REGIONS, od.reverse(), title="a", k=15)
-    assert (count_purple(picture) > 300) == (counts[0] is not None)
+    assert (count_purple(picture) > 1_000) == (counts[0] is not None)
 
 
 def test_pseudonym_is_the_hmac_of_the_device() -> None:
