@@ -73,7 +73,8 @@ def cell_centers(cells: Cells) -> tuple[Degrees, Degrees]:
 def cell_boundaries(cells: Cells) -> Sequence[BaseGeometry]:
     """Return the cells' polygons, cut in two at the antimeridian."""
     polygons = pa.array(cells_to_wkb_polygons(cells)).to_pylist()
-    return [_keep_in_world(shapely.from_wkb(polygon)) for polygon in polygons]
+    shapes = cast("Sequence[BaseGeometry]", shapely.from_wkb(polygons))
+    return [_keep_in_world(shape) for shape in shapes]
 
 
 def _keep_in_world(shape: BaseGeometry) -> BaseGeometry:

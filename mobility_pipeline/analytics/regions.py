@@ -219,7 +219,8 @@ def _centers_inside(shapes: Sequence[BaseGeometry]) -> tuple[Degrees, Degrees]:
         centroids,
         shapely.point_on_surface(polygons),
     )
-    return shapely.get_x(centers), shapely.get_y(centers)
+    lon, lat = shapely.get_coordinates(centers).T
+    return lon, lat
 
 
 def _take_ids(regions: pl.DataFrame, rows: Rows) -> pl.Series:
