@@ -147,13 +147,15 @@ class PolygonIndex:
     def _boxes(self, level: int, row: Numbers, column: Numbers) -> Shapes:
         west, south, east, north = self._bounds
         width, height = (east - west) / (1 << level), (north - south) / (1 << level)
-        boxes = shapely.box(
-            west + column * width - _MARGIN,
-            south + row * height - _MARGIN,
-            west + (column + 1) * width + _MARGIN,
-            south + (row + 1) * height + _MARGIN,
+        return cast(
+            "Shapes",
+            shapely.box(
+                west + column * width - _MARGIN,
+                south + row * height - _MARGIN,
+                west + (column + 1) * width + _MARGIN,
+                south + (row + 1) * height + _MARGIN,
+            ),
         )
-        return cast("Shapes", boxes)
 
     def _paint(self, level: int, row: Numbers, column: Numbers, rank: Numbers) -> None:
         """Give boxes of any level to polygons."""
