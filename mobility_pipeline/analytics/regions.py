@@ -205,7 +205,7 @@ def _make_frame(
         "name": names if names is not None else [None] * len(ids),
         "center_lon": center_lon,
         "center_lat": center_lat,
-        "boundary_wkb": [shapely.to_wkb(boundary) for boundary in boundaries],
+        "boundary_wkb": shapely.to_wkb(np.array(boundaries, dtype=object)),
     }
     return pl.DataFrame(columns, schema=REGION_COLUMNS)
 
