@@ -75,7 +75,7 @@ def cell_boundaries(cells: Cells) -> Sequence[BaseGeometry]:
     """Return the cells' polygons, cut in two at the antimeridian."""
     polygons = pa.array(cells_to_wkb_polygons(cells)).to_pylist()
     shapes = cast("npt.NDArray[np.object_]", shapely.from_wkb(polygons))
-    west, _, east, _ = shapely.bounds(shapes).T
+    west, _, east, _ = shapely.bounds(shapes).T  # pyright: ignore[reportUnknownMemberType]
     for torn in np.flatnonzero(east - west > _HALF_TURN):
         shapes[torn] = cut_at_antimeridian(shapes[torn])
     return shapes.tolist()
