@@ -9,8 +9,11 @@ from typing import Any
 import click
 from rich.console import Group
 
+from mobility_pipeline.cities.cell_layers import CellLayer
 from mobility_pipeline.cities.guide.page import render_guide
+from mobility_pipeline.cities.regions import RegionLayer
 from mobility_pipeline.cities.uploads.boundary import Boundary, prepare_boundary
+from mobility_pipeline.cities.uploads.cells import read_cells
 from mobility_pipeline.cities.uploads.layers import Upload, choose_layer
 from mobility_pipeline.cities.uploads.regions import read_regions
 from mobility_pipeline.cli_output import DONE, answer, make_table
@@ -21,7 +24,11 @@ from mobility_pipeline.cli_upload_output import (
     layer_table,
 )
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.resources.clients import open_regions, open_registry
+from mobility_pipeline.resources.clients import (
+    open_cell_layers,
+    open_regions,
+    open_registry,
+)
 from mobility_pipeline.settings import load_settings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -35,6 +42,9 @@ _crs_option = click.option(
 _simplify_option = click.option(
     "--simplify", is_flag=True, help="Take the simplification that is offered."
 )
+
+
+_LAYER_COLUMNS = ("layer", "name", "regions", "cells", "source")
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,42 @@ def add_regions(
     return DONE
 
 
+@regions.command("add-cells", help="Keep which region each cell of a network serves.")
+@click.argument("key")
+@click.option(
+    "--region-cell", type=_FILE, required=True, help="CSV: region_id, cell_id."
+)
+@click.option("--cell-loc", type=_FILE, required=True, help="CSV: cell_id, lat, lon.")
+@click.option("--layer", metavar="NAME", required=True, help="What to call the layer.")
+@_json_option
+def add_cells(
+    key: str, region_cell: Path, cell_loc: Path, layer: str, as_json: bool
+) -> int:
+    """Add or replace a cell layer."""
+    from mobility_pipeline.cities.uploads.opening import read_file  # loads GDAL
+
+    settings = load_settings()
+    city = open_registry(settings).load().find(key)
+    made, notes = read_cells(
+        read_file(region_cell),
+        read_file(cell_loc),
+        name=layer,
+        source=f"{region_cell.name}, {cell_loc.name}",
+    )
+    open_cell_layers(settings).write(city, made)
+    document = {
+        "city": key,
+        "layer": made.slug,
+        "regions": len(made.region_ids),
+        "cells": len(made.cells),
+        "notes": [*notes],
+    }
+    rows = [[made.slug, len(made.region_ids), len(made.cells), "; ".join(notes)]]
+    columns = ("layer", "regions", "cells", "to know")
+    answer(as_json, document, make_table(columns, rows))
+    return DONE
+
+
 @regions.command("list", help="The region layers of a city.")
 @click.argument("key")
 @_json_option
@@ -154,20 +200,12 @@ def list_regions(key: str, as_json: bool) -> int:
     """List region layers."""
     settings = load_settings()
     open_registry(settings).load().find(key)
-    stored = open_regions(settings)
-    layers = [stored.read(key, slug) for slug in stored.list_slugs(key)]
-    documents = [
-        {
-            "layer": layer.slug,
-            "name": layer.name,
-            "regions": len(layer.regions),
-            "source": layer.source,
-        }
-        for layer in layers
-    ]
-    table = make_table(
-        ("layer", "name", "regions", "source"), [[*row.values()] for row in documents]
-    )
+    stored, networks = open_regions(settings), open_cell_layers(settings)
+    shapes = [stored.read(key, slug) for slug in stored.list_slugs(key)]
+    cells = [networks.read(key, slug) for slug in networks.list_slugs(key)]
+    documents = [_describe(it, len(it.regions), None) for it in shapes]
+    documents += [_describe(it, len(it.region_ids), len(it.cells)) for it in cells]
+    table = make_table([*_LAYER_COLUMNS], [[*row.values()] for row in documents])
     answer(as_json, {"city": key, "region_layers": documents}, table)
     return DONE
 
@@ -201,3 +239,10 @@ def _open(file: Path) -> Upload:
     from mobility_pipeline.cities.uploads.opening import open_upload, read_file
 
     return open_upload(read_file(file), file.name)
+
+
+def _describe(
+    layer: RegionLayer | CellLayer, regions: int, cells: int | None
+) -> dict[str, Any]:
+    values = (layer.slug, layer.name, regions, cells, layer.source)
+    return dict(zip(_LAYER_COLUMNS, values, strict=True))

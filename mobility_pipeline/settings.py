@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
     dagster_home: Path = _DAGSTER_HOME
 
+    analytics_region_layers: Text = "h3"
+    """Region layers by commas: a city is cut by the first that it has."""
+    analytics_h3_resolution: int = Field(8, ge=4, le=10)
+    """Of the layer `h3`, which every city has: 8 are cells of 0.74 km²."""
+
     alert_mail_to: Text = ""
     """Addresses, by commas; each is sent its own mail."""
     alert_mail_from: Text | None = None

@@ -47,9 +47,12 @@ class CellIndex:
     def find(self, lon: Degrees, lat: Degrees) -> Numbers:
         """Return the region of the nearest cell within reach; -1 = none."""
         regions = np.full(len(lon), -1, np.int64)
-        point, cell = self._tree.query_nearest(
-            self._project(lon, lat), max_distance=REACH_M, all_matches=True
+        # Its own `max_distance` makes the search many times slower.
+        (point, cell), distance_m = self._tree.query_nearest(
+            self._project(lon, lat), return_distance=True
         )
+        near = distance_m <= REACH_M
+        point, cell = point[near], cell[near]
         order = np.lexsort((cell, point))
         point, first = np.unique(point[order], return_index=True)
         regions[point] = self._region[cell[order][first]]

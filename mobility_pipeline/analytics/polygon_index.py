@@ -39,7 +39,7 @@ class PolygonIndex:
         self._ranked: Shapes = shapes[self._row_of_rank]
         shapely.prepare(self._ranked)
         self._bounds: Degrees = shapely.total_bounds(shapes)
-        boxes_a_polygon = np.ceil(np.log2(8 * np.sqrt(len(shapes))))
+        boxes_a_polygon = np.floor(np.log2(8 * np.sqrt(len(shapes))))
         self._level = int(np.clip(boxes_a_polygon, _LEVELS[0], _LEVELS[-1]))
         self._raster = np.full((1 << self._level, 1 << self._level), _NONE, np.int32)
         self._fill()

@@ -25,11 +25,9 @@ from mobility_pipeline.analytics.h3_index import (
 )
 from mobility_pipeline.analytics.polygon_index import PolygonIndex
 from mobility_pipeline.cities.city import City
+from mobility_pipeline.cities.layer_files import GRID
 from mobility_pipeline.cities.regions import RegionLayer
 from mobility_pipeline.errors import UnknownRegionLayerError
-
-H3_LAYER = "h3"
-"""The layer that every city has."""
 
 REGION_COLUMNS = {
     "region_id": pl.String,
@@ -129,7 +127,7 @@ def h3_regions(city: City, resolution: int) -> RegionMap:
         cell_ids(cells), None, cell_boundaries(cells), *cell_centers(cells)
     )
     index = H3Index(cells, resolution)
-    return RegionMap(city.key, H3_LAYER, _digest(H3_LAYER, frame), frame, index)
+    return RegionMap(city.key, GRID, _digest(GRID, frame), frame, index)
 
 
 def polygon_regions(city: City, layer: RegionLayer) -> RegionMap:

@@ -53,8 +53,33 @@ def count_inside(pings: pa.RecordBatch, city: City) -> PlaceCount:
     # Comparisons with NaN, which also stands for null here, are false.
     is_placed = (np.abs(longitude) <= 180) & (np.abs(latitude) <= 90)
     longitude, latitude = longitude[is_placed], latitude[is_placed]
-    is_inside = _is_inside(longitude, latitude, city)
-    return PlaceCount(pings.num_rows, len(longitude), int(np.count_nonzero(is_inside)))
+    inside = int(np.count_nonzero(is_inside(longitude, latitude, city)))
+    return PlaceCount(pings.num_rows, len(longitude), inside)
+
+
+def is_inside(
+    longitude: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    latitude: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    city: City,
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Return which points lie in a city's area of interest or on its rim.
+
+    Args:
+        longitude: EPSG:4326 degrees, finite and in range.
+        latitude: the same.
+        city: whose polygon, or geodesic disc around a point, it is.
+    """
+    if city.radius_m is None:
+        shapely.prepare(city.geometry)
+        return shapely.intersects_xy(city.geometry, longitude, latitude)
+    center = city.geometry.centroid
+    _, _, distance_m = _WGS84.inv(  # pyright: ignore[reportUnknownMemberType]
+        np.full_like(longitude, center.x),
+        np.full_like(latitude, center.y),
+        longitude,
+        latitude,
+    )
+    return np.asarray(distance_m) <= city.radius_m
 
 
 def inside_area(
@@ -108,21 +133,3 @@ def other_boundary(bought_sha256: str, city: City | None) -> Finding | None:
         "day again with --refresh",
         {"bought_for": bought_sha256[:8], "now": city.boundary_sha256[:8]},
     )
-
-
-def _is_inside(
-    longitude: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    latitude: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    city: City,
-) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    if city.radius_m is None:
-        shapely.prepare(city.geometry)
-        return shapely.intersects_xy(city.geometry, longitude, latitude)
-    center = city.geometry.centroid
-    _, _, distance_m = _WGS84.inv(  # pyright: ignore[reportUnknownMemberType]
-        np.full_like(longitude, center.x),
-        np.full_like(latitude, center.y),
-        longitude,
-        latitude,
-    )
-    return np.asarray(distance_m) <= city.radius_m

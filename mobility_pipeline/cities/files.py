@@ -14,7 +14,7 @@ from obstore.store import LocalStore
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.geojson import city_to_feature, dump_geojson, parse_city
 from mobility_pipeline.cities.known import RefusedCity
-from mobility_pipeline.cities.regions import is_region_path
+from mobility_pipeline.cities.layer_files import is_region_path
 from mobility_pipeline.cities.stores import hold_file, list_paths, translated_errors
 from mobility_pipeline.errors import CityChangedError, CityRefusedError
 

@@ -1,32 +1,22 @@
 """Parts of a city, for its analytics: neighbourhoods, public spaces, … beside the city.
 
-Shape: one RFC 7946 FeatureCollection per region layer at `<city key>.regions/<slug>
-.geojson` of the registry's store, EPSG:4326, with members `name` and `source`; each
-Feature has an `id` and the property `name`. A key never holds a dot, so a city can't be
-stored there; the registry leaves these files alone.
+Shape: see `layer_files.py`, suffix `.geojson`, with members `name` and `source`; each
+Feature has an `id` and the property `name`.
 """
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import obstore
-from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
 from mobility_pipeline.cities.city import City
-from mobility_pipeline.cities.geojson import dump_geojson
-from mobility_pipeline.cities.stores import list_paths, translated_errors
-from mobility_pipeline.errors import UnknownRegionLayerError, UploadRefusedError
+from mobility_pipeline.cities.layer_files import LayerFiles
+from mobility_pipeline.errors import UploadRefusedError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-
-_FOLDER = ".regions/"
-_SLUG = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ class Regions:
     """The region layers of all cities of one registry's store."""
 
     def __init__(self, store: "ObjectStore") -> None:
-        self._store = store
+        self._files = LayerFiles(store, ".geojson")
 
     def write(self, city: City, layer: RegionLayer) -> list[str]:
         """Store a region layer, in place of the city's former one of that slug.
@@ -67,7 +57,7 @@ class Regions:
             Names of the regions that do not touch a polygon city, for the person to see.
 
         Raises:
-            UploadRefusedError: none of them touches it.
+            UploadRefusedError: none of them touches it, or the name is taken.
         """
         outside = _find_outside(city, layer.regions)
         if outside and len(outside) == len(layer.regions):
@@ -75,20 +65,12 @@ class Regions:
                 f"no region of {layer.name!r} touches {city.key}: is it another city's, "
                 "or in another CRS?"
             )
-        path = _path(city.key, layer.slug)
-        content = dump_geojson(_to_collection(layer)).encode()
-        with translated_errors(f"writing regions of {city.key}"):
-            obstore.put(self._store, path, content)
+        self._files.write(city.key, layer.slug, _to_collection(layer))
         return outside
 
     def list_slugs(self, key: str) -> list[str]:
         """Return the slugs of a city's region layers, sorted; may be empty."""
-        prefix = key + _FOLDER
-        return sorted(
-            path.removeprefix(prefix).removesuffix(".geojson")
-            for path in list_paths(self._store)
-            if path.startswith(prefix) and path.endswith(".geojson")
-        )
+        return self._files.list_slugs(key)
 
     def read(self, key: str, slug: str) -> RegionLayer:
         """Read a region layer.
@@ -97,32 +79,9 @@ class Regions:
             UnknownRegionLayerError: the city has none of that slug, or its file was
                 broken by hand.
         """
-        if not _SLUG.fullmatch(slug):
-            raise UnknownRegionLayerError(f"{slug!r} is not the name of a region layer")
-        try:
-            with translated_errors(f"reading regions of {key}"):
-                try:
-                    stored = obstore.get(self._store, _path(key, slug))
-                    content = bytes(stored.bytes())
-                except FileNotFoundError as error:
-                    raise UnknownRegionLayerError(
-                        f"{key} has no region layer {slug!r}: "
-                        f"`mobility cities regions list {key}` names them"
-                    ) from error
-            return _from_collection(slug, json.loads(content))
-        except (ValueError, KeyError, TypeError, AttributeError, ShapelyError) as error:
-            raise UnknownRegionLayerError(
-                f"the file of region layer {slug!r} of {key} is broken: {error!r}"
-            ) from error
-
-
-def is_region_path(path: str) -> bool:
-    """Return whether a file of the registry's store is a region layer, not a city."""
-    return _FOLDER in path
-
-
-def _path(key: str, slug: str) -> str:
-    return f"{key}{_FOLDER}{slug}.geojson"
+        return self._files.read(
+            key, slug, lambda document: _from_collection(slug, document)
+        )
 
 
 def _find_outside(city: City, regions: Sequence[Region]) -> list[str]:

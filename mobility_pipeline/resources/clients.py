@@ -8,6 +8,7 @@ from time import sleep, time
 from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.answer_cache import AnswerCache
+from mobility_pipeline.cities.cell_layers import CellLayers
 from mobility_pipeline.cities.history import History
 from mobility_pipeline.cities.map_servers import MapServers
 from mobility_pipeline.cities.regions import Regions
@@ -48,6 +49,11 @@ def open_registry(settings: Settings, user: str | None = None) -> Registry:
 def open_regions(settings: Settings) -> Regions:
     """Open the region layers beside the registry's cities; see `open_city_store`."""
     return Regions(open_city_store(settings))
+
+
+def open_cell_layers(settings: Settings) -> CellLayers:
+    """Open the cell layers beside the registry's cities; see `open_city_store`."""
+    return CellLayers(open_city_store(settings))
 
 
 def open_city_store(settings: Settings) -> "ObjectStore":

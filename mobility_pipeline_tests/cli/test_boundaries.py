@@ -145,6 +145,35 @@ def test_regions_are_kept_beside_the_city(place: Workplace) -> None:
     assert (unknown.code, "atlantis" in unknown.stdout) == (2, True)
 
 
+def test_cells_are_kept_beside_the_city(place: Workplace) -> None:
+    """Added and listed with the other layers; a cell in two regions is one line."""
+    loc, mapping_file = place.home / "cell_loc.csv", place.home / "region_cell.csv"
+    loc.write_text("cell_id,lat,lon\nA1,49.25,-123.1\nB1,49.26,-123.1\n")
+    mapping_file.write_text("region_id,cell_id\nRA,A1\nRB,B1\n")
+    arguments = ("cities", "regions", "add-cells", CITIES[0], "--layer", "Operator A")
+    files = ("--region-cell", str(mapping_file), "--cell-loc", str(loc), "--json")
+    added = place.run(*arguments, *files)
+    assert (added.code, added.document) == (
+        0,
+        {
+            "city": CITIES[0],
+            "layer": "operator_a",
+            "regions": 2,
+            "cells": 2,
+            "notes": [],
+        },
+    )
+    listed = place.run("cities", "regions", "list", CITIES[0], "--json")
+    layer = listed.document["region_layers"][0]
+    assert (layer["layer"], layer["cells"]) == ("operator_a", 2)
+    mapping_file.write_text("region_id,cell_id\nRA,A1\nRB,A1\n")
+    refused = place.run(*arguments, *files)
+    assert (refused.code, refused.document["error"]["type"]) == (
+        2,
+        "UploadRefusedError",
+    )
+
+
 def test_guide_and_template_are_written(place: Workplace) -> None:
     """A page and a zip, wherever they are wanted."""
     out = place.home / "new" / "guide"
