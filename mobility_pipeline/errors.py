@@ -55,6 +55,20 @@ class UploadRefusedError(UsageError):
     """An uploaded file, or the layer chosen from it, cannot be used; says what to do."""
 
 
+class ProfilesRefusedError(UsageError):
+    """A file of profiles can't be used; holds every kind of problem it has.
+
+    Attributes:
+        problems: one each, with the numbers of some rows, which count from 1.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            f"the profiles of ANALYTICS_PROFILES are refused: {'; '.join(self.problems)}"
+        )
+
+
 class UnknownCityError(UsageError):
     """No city of that key is in the registry."""
 

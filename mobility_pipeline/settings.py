@@ -137,10 +137,16 @@ class Settings(BaseSettings):
     """Age from which `prune_history_job` forgets Dagster's runs; unset = never."""
     dagster_home: Path = _DAGSTER_HOME
 
+    analytics_source: Text | None = None
+    """What analytics derives from: a feed, or `events`; unset = the first daily feed."""
+    analytics_bucket: Bucket | None = None
+    """For derived tables; unset = the bucket of the first daily feed."""
     analytics_region_layers: Text = "h3"
     """Region layers by commas: a city is cut by the first that it has."""
     analytics_h3_resolution: int = Field(8, ge=4, le=10)
     """Of the layer `h3`, which every city has: 8 are cells of 0.74 km²."""
+    analytics_profiles: Text | None = None
+    """CSV or Parquet of people's gender and age, a path or `s3://…`; unset = nobody's."""
 
     alert_mail_to: Text = ""
     """Addresses, by commas; each is sent its own mail."""

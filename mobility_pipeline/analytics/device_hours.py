@@ -7,6 +7,9 @@ import polars as pl
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, POSITIONFIXES
 
+# With the region: cells of one mast may be of two regions.
+_FIX = [*POSITIONFIXES.key, "region_id"]
+
 
 def make_device_hours(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
     """Gather the positionfixes of a local day by hour, region and device.
@@ -21,13 +24,40 @@ def make_device_hours(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
         `fixes_count` counts the device's fixes there. Fixes in no region are in no row;
         empty where nobody was in a region.
     """
-    key = list(DEVICE_HOURS.key)
-    counted = (
+    rows = _each_once(fixes, local_date)
+    hours = rows.select("hour_at", "local_hour").unique("hour_at").sort("hour_at")
+    regions, region = _rank(rows["region_id"])
+    devices, device = _rank(rows["device_id"])
+    # The key as one number: sorting numbers gathers the rows and puts them in order, in a
+    # tenth of the time that sorting two columns of texts takes.
+    hour = hours["hour_at"].search_sorted(rows["hour_at"]).cast(pl.Int64)
+    keys = (hour * len(regions) + region) * len(devices) + device
+    runs = keys.sort().rle().struct.unnest()
+    place, device = runs["value"] // len(devices), runs["value"] % len(devices)
+    gathered = hours[place // len(regions)].with_columns(
+        region_id=regions.gather(place % len(regions)),
+        device_id=devices.gather(device),
+        fixes_count=runs["len"],
+    )
+    return shape_as(gathered, DEVICE_HOURS)
+
+
+def _each_once(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
+    is_new = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(name).shift()) for name in _FIX
+    )
+    return (
         fixes.lazy()
         .filter(pl.col("local_date") == local_date, pl.col("region_id").is_not_null())
-        .unique(list(POSITIONFIXES.key))
-        .group_by([*key, "local_hour"])
-        .agg(fixes_count=pl.len())
+        .select(*_FIX, "hour_at", "local_hour")
+        # Mostly sorted already, which is quick; hashing all columns is not.
+        .sort(_FIX)
+        .filter(is_new)
         .collect()
     )
-    return shape_as(counted, DEVICE_HOURS)
+
+
+def _rank(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the distinct texts in order, and of each text its place among them."""
+    names = texts.unique().sort()
+    return names, texts.cast(pl.Enum(names)).to_physical().cast(pl.Int64)

@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from mobility_pipeline.analytics.local_time import hours_of, local_hours
 from mobility_pipeline.analytics.portrait import count_by_portrait
 from mobility_pipeline.analytics.shaping import shape_as
+from mobility_pipeline.lake.derived import empty_rows
 from mobility_pipeline.schemas.derived import FLOWS
 
-_HOUR = timedelta(hours=1)
+_LONGEST_HOUR = timedelta(hours=1)
 _INSTANT = pl.Datetime("us", "UTC")
 _WAS, _IS = pl.col("was_here"), pl.col("is_here")
 _COUNTS = {
@@ -49,10 +51,21 @@ def count_flows(
         hour was not observed. An hour that was not observed and has no device has no rows.
     """
     rows = device_hours if before is None else pl.concat([before, device_hours])
-    hours = _hours_of_the_day(device_hours, before, observed_hours, time_zone)
-    steps = _mark_steps(rows).join(hours.lazy(), on="hour_at")
+    if rows.is_empty():
+        return empty_rows(FLOWS)
+    steps = _steps_of_the_day(device_hours, before, time_zone)
+    instants = [hour_at.astimezone(UTC) for hour_at in observed_hours]
+    observed = pl.Series(instants, dtype=_INSTANT)
+    if before is None:
+        observed = observed.filter(observed.is_in(steps["hour_at"].implode()))
+    was_observed, is_observed = (
+        pl.col(name).is_in(observed.implode()) for name in ("was_at", "hour_at")
+    )
+    has_devices = pl.col("hour_at").is_in(device_hours["hour_at"].unique().implode())
+    steps = steps.with_columns(is_known=was_observed & is_observed)
+    people = _compare(rows, steps.filter(is_observed | has_devices))
     by = ["hour_at", "local_hour", "is_known", "region_id"]
-    counted = count_by_portrait(steps.collect(), by, _COUNTS, profiles)
+    counted = count_by_portrait(people, by, _COUNTS, profiles)
     known = pl.when("is_known").then(pl.col(*_COUNTS))
     return shape_as(counted.with_columns(known), FLOWS)
 
@@ -116,67 +129,64 @@ def flow_over(
         region: it may not have been observed.
 
     Raises:
-        ValueError: the end is not a whole number of hours after the start.
+        ValueError: the end is not after the start.
     """
     start_hour, end_hour = start_hour.astimezone(UTC), end_hour.astimezone(UTC)
-    steps_count, rest = divmod(end_hour - start_hour, _HOUR)
-    if steps_count < 1 or rest:
-        raise ValueError("end_hour must be one or more whole hours after start_hour")
+    if start_hour >= end_hour:
+        raise ValueError("end_hour must be later than start_hour")
     within = device_hours.filter(pl.col("hour_at").is_between(start_hour, end_hour))
+    hours = within["hour_at"].unique().sort()
+    steps = _step(hours)
     here = within.filter(pl.col("region_id") == region_id)
-    steps = _mark_steps(here).filter(
-        pl.col("hour_at").is_between(start_hour, end_hour, closed="right")
-    )
-    people = steps.group_by("region_id", "device_id").agg(
-        inflow_count=_COUNTS["inflow_count"].any(),
-        outflow_count=_COUNTS["outflow_count"].any(),
-        stay_count=_COUNTS["stay_count"].sum() == steps_count,
-    )
-    counts = {name: pl.col(name) for name in _COUNTS}
-    counted = count_by_portrait(people.collect(), ["region_id"], counts, profiles)
-    return _of_region(counted, within["hour_at"].n_unique() == steps_count + 1)
-
-
-def _hours_of_the_day(
-    device_hours: pl.DataFrame,
-    before: pl.DataFrame | None,
-    observed_hours: Collection[datetime],
-    time_zone: str,
-) -> pl.DataFrame:
-    """Return hour_at and local_hour of the day's hours, and whether flows are known."""
-    local = pl.col("hour_at").dt.convert_time_zone(time_zone)
-    instants = [hour_at.astimezone(UTC) for hour_at in observed_hours]
-    observed = pl.DataFrame({"hour_at": instants}, {"hour_at": _INSTANT})
-    if device_hours.height:
-        day = device_hours.select(local.dt.date().min()).item()
-    elif before is not None and before.height:
-        day = before.select(local.dt.date().max()).item() + timedelta(days=1)
-    else:
-        return observed.clear()
-    is_of_day = local.dt.date() == day
-    if before is None:
-        observed = observed.filter(is_of_day)
-    was_observed = (pl.col("hour_at") - _HOUR).is_in(observed["hour_at"].implode())
-    return (
-        pl.concat([observed, device_hours.select("hour_at")])
-        .unique()
-        .filter(is_of_day)
-        .with_columns(
-            local_hour=local.dt.hour(),
-            is_known=was_observed
-            & pl.col("hour_at").is_in(observed["hour_at"].implode()),
+    people = (
+        _compare(here, steps)
+        .group_by("region_id", "device_id")
+        .agg(
+            inflow_count=_COUNTS["inflow_count"].any(),
+            outflow_count=_COUNTS["outflow_count"].any(),
+            stay_count=_COUNTS["stay_count"].sum() == steps.height,
         )
     )
+    counts = {name: pl.col(name) for name in _COUNTS}
+    counted = count_by_portrait(people, ["region_id"], counts, profiles)
+    has_ends = {start_hour, end_hour} <= {*hours}
+    return _of_region(counted, has_ends and hours.diff().max() <= _LONGEST_HOUR)
 
 
-def _mark_steps(device_hours: pl.DataFrame) -> pl.LazyFrame:
-    """Tell of each device and region, hour by hour, whether it was and is there."""
-    key = ["hour_at", "region_id", "device_id"]
-    now = device_hours.lazy().select(*key, was_here=False, is_here=True)
-    earlier = device_hours.lazy().select(
-        pl.col("hour_at") + _HOUR, *key[1:], was_here=True, is_here=False
+def _steps_of_the_day(
+    device_hours: pl.DataFrame, before: pl.DataFrame | None, time_zone: str
+) -> pl.DataFrame:
+    """Return each hour of the local day, its local hour and the hour before it."""
+    if device_hours.height or before is None:
+        today = local_hours(device_hours["hour_at"][:1], time_zone)["local_date"][0]
+    else:
+        last = local_hours(before["hour_at"][:1], time_zone)["local_date"][0]
+        today = last + timedelta(days=1)
+    evening = hours_of(today - timedelta(days=1), time_zone)[-1:]
+    steps = _step(pl.concat([evening, hours_of(today, time_zone)]))
+    local_hour = local_hours(steps["hour_at"], time_zone)["local_hour"]
+    return steps.with_columns(local_hour)
+
+
+def _step(hours: pl.Series) -> pl.DataFrame:
+    """Pair each hour with the one before it; the first has none."""
+    return pl.DataFrame({"was_at": hours[:-1], "hour_at": hours[1:]})
+
+
+def _compare(device_hours: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Tell of each step, region and device whether it was and is there."""
+    people = ["region_id", "device_id"]
+    rows, pairs = device_hours.lazy(), steps.lazy()
+    now = rows.select("hour_at", *people, was_here=False, is_here=True)
+    earlier = rows.select(*people, was_at="hour_at", was_here=True, is_here=False)
+    by = ["hour_at", *people]
+    seen = pl.concat(
+        side.join(pairs, on=on).select(*by, _WAS, _IS)
+        for side, on in ((now, "hour_at"), (earlier, "was_at"))
     )
-    return pl.concat([now, earlier]).group_by(key).agg(_WAS.any(), _IS.any())
+    return (
+        seen.group_by(by).agg(_WAS.any(), _IS.any()).join(pairs, on="hour_at").collect()
+    )
 
 
 def _of_region(counted: pl.DataFrame, is_known: bool) -> pl.DataFrame:

@@ -2,15 +2,11 @@
 
 import polars as pl
 
+from mobility_pipeline.lake.derived import empty_rows
 from mobility_pipeline.schemas.derived import DerivedTable
 
 
 def shape_as(rows: pl.DataFrame, table: DerivedTable) -> pl.DataFrame:
     """Return the rows with exactly the table's columns and types, sorted by its key."""
-    empty = empty_of(table)
-    return rows.select(empty.columns).cast(dict(empty.schema)).sort(table.key)
-
-
-def empty_of(table: DerivedTable) -> pl.DataFrame:
-    """Return the table without rows."""
-    return pl.DataFrame(table.schema.empty_table())
+    empty = empty_rows(table)
+    return rows.select(empty.columns).cast(empty.schema).sort(table.key)

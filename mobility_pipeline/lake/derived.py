@@ -29,7 +29,7 @@ from mobility_pipeline.lake.manifest import (
 from mobility_pipeline.lake.parts import PartsEncoder
 from mobility_pipeline.lake.paths import MANIFEST_NAME, table_folder
 from mobility_pipeline.lake.publish import READ_ATTEMPTS
-from mobility_pipeline.lake.replace import replace_parts
+from mobility_pipeline.lake.replace import find_whole, replace_parts
 from mobility_pipeline.lake.store import CityDayStore
 from mobility_pipeline.schemas.derived import DerivedTable
 
@@ -94,6 +94,17 @@ class DerivedManifest(Frozen):
         """Share of the day's local hours that were observed."""
         return len(self.observed_hours) / self.expected_hours_count
 
+    def is_made_from(
+        self,
+        table: DerivedTable,
+        inputs: Sequence[Input],
+        regions: RegionSource | None,
+    ) -> bool:
+        """Whether making it anew from these could not change it."""
+        by_uri = tuple(sorted(inputs, key=lambda found: found.uri))
+        made = (self.method_version, self.inputs, self.regions)
+        return made == (table.version, by_uri, regions)
+
     def to_json(self) -> Json:
         """Write it; no clock and no order of insertion shows in it."""
         fields = self.model_dump(mode="json")
@@ -110,8 +121,6 @@ class DerivedPublished:
     """Whether its parts are other ones than before."""
     uri: str
     """Its folder."""
-    sha256: str
-    """Of its manifest."""
 
 
 class DerivedTables:
@@ -146,12 +155,20 @@ class DerivedTables:
             manifest = _describe(table, city_day, files, origin)
             payloads = {part.file.name: part.data for part in parts}
             old = replace_parts(store, manifest, payloads, _read_or_none)
-        return DerivedPublished(
-            manifest,
-            changed=old is None or old.files != files,
-            uri=store.uri,
-            sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
-        )
+        changed = old is None or old.files != files
+        return DerivedPublished(manifest, changed, store.uri)
+
+    def find(self, table: DerivedTable, city_day: CityDay) -> DerivedPublished | None:
+        """Return what stands there whole, where publishing it left nothing undone."""
+        store = self._store(table, city_day)
+        manifest = find_whole(store, _read_or_none)
+        if manifest is None:
+            return None
+        return DerivedPublished(manifest, changed=False, uri=store.uri)
+
+    def uri(self, table: DerivedTable, city_day: CityDay) -> str:
+        """Return the `s3://` address of a city and day."""
+        return self._store(table, city_day).uri
 
     def read_manifest(
         self, table: DerivedTable, city_day: CityDay

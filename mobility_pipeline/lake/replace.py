@@ -135,8 +135,16 @@ def find_complete(store: CityDayStore, city_day: CityDay) -> Manifest | None:
         StorageError: S3 failed.
         StorageForbiddenError: no such bucket, or not allowed to read it.
     """
+    return find_whole(store, partial(_parse_manifest, city_day=city_day))
+
+
+def find_whole(
+    store: CityDayStore, read: Callable[[bytes], AnyManifest | None]
+) -> AnyManifest | None:
+    """Do it for any table: see `find_complete`."""
     listed = store.list_sizes()
-    manifest = _parse_manifest(_get_manifest(store, listed), city_day)
+    data = _get_manifest(store, listed)
+    manifest = None if data is None else read(data)
     if manifest is None:
         return None
     named = {file.name: file.bytes for file in manifest.files}
@@ -147,10 +155,10 @@ def _get_manifest(store: CityDayStore, listed: Mapping[str, int]) -> bytes | Non
     return store.get(MANIFEST_NAME) if MANIFEST_NAME in listed else None
 
 
-def _parse_manifest(data: bytes | None, city_day: CityDay) -> Manifest | None:
+def _parse_manifest(data: bytes, city_day: CityDay) -> Manifest | None:
     """Return what stands there; one that is not readable vouches for nothing."""
     try:
-        return None if data is None else Manifest.from_json(data, city_day)
+        return Manifest.from_json(data, city_day)
     except ManifestError:
         return None
 

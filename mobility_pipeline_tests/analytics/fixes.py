@@ -1,11 +1,12 @@
 """Positionfixes and profiles written by hand, as the methods get them."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from mobility_pipeline.lake.derived import empty_rows
 from mobility_pipeline.schemas.derived import POSITIONFIXES
 
 Fix = tuple[str, datetime, str | None]
@@ -13,7 +14,7 @@ Fix = tuple[str, datetime, str | None]
 Person = tuple[str, str | None, int | None]
 """Device, gender, age in years."""
 
-_SCHEMA = pl.DataFrame(POSITIONFIXES.schema.empty_table()).schema
+_SCHEMA = empty_rows(POSITIONFIXES).schema
 
 
 def make_fixes(fixes: Iterable[Fix], time_zone: str) -> pl.DataFrame:
@@ -36,8 +37,3 @@ def make_profiles(people: Iterable[Person]) -> pl.DataFrame:
     """Make the table that `read_profiles` returns."""
     schema = {"device_id": pl.String, "gender": pl.String, "age": pl.Int16}
     return pl.DataFrame(list(people), schema, orient="row")
-
-
-def instant(day: date, hour: float) -> datetime:
-    """Return the UTC instant some hours after the start of a UTC day."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour)

@@ -242,5 +242,5 @@ def test_quota_shows_jobs_and_area_days_of_the_month(
         "warning": None,
     }
     human = workplace.run("jobs", "quota", VERASET_MONTHLY_JOBS="1")
-    assert "1 vendor jobs used, 0 left" in human.stdout
+    assert "1 vendor job used, 0 left" in human.stdout
     assert "1 of 1 vendor jobs" in human.stderr
