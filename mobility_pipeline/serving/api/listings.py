@@ -1,4 +1,4 @@
-"""Our routes about the data itself: which cities there are, which days of them, and why not."""
+"""Our routes about the data itself: the cities there are, their days, and why not."""
 
 from datetime import date
 

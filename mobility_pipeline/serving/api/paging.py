@@ -48,13 +48,13 @@ def read_cursor(text: str | None, start: date, end: date) -> Cursor:
     """
     if text is None:
         return Cursor(start, 0, "")
+    if not re.fullmatch(CURSOR_PATTERN, text, re.ASCII):
+        raise QuestionRefusedError("cursor is not one of ours")
+    day, row, digest = text.split(".")
     try:
-        if not re.fullmatch(CURSOR_PATTERN, text, re.ASCII):
-            raise ValueError(text)
-        day, row, digest = text.split(".")
         cursor = Cursor(date.fromisoformat(day), int(row), digest)
     except ValueError:
-        raise QuestionRefusedError("cursor is not one of ours") from None
+        raise QuestionRefusedError("cursor names a day that is none") from None
     if not start <= cursor.day <= end:
         raise QuestionRefusedError("cursor is of other days: repeat the same question")
     return cursor
