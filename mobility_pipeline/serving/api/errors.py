@@ -46,6 +46,7 @@ def add_error_handlers(app: "FastAPI") -> None:
     app.add_exception_handler(MobilityError, _answer_ours)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unexpected)
 
 
 def refuse(
@@ -105,3 +106,9 @@ async def _answer_http(request: "Request", error: Exception) -> Response:
     }
     message = words.get(status, http.HTTPStatus(status).phrase)
     return refuse(status, message, {}, error.headers)
+
+
+async def _answer_unexpected(request: "Request", error: Exception) -> Response:
+    # A defect of ours: the server logs the traceback, the caller gets none.
+    del request, error
+    return refuse(500, "this should not happen, and is in the server's log", {})

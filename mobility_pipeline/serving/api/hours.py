@@ -19,6 +19,7 @@ from mobility_pipeline.analytics.local_time import (
 from mobility_pipeline.errors import QuestionRefusedError
 
 HOUR_PATTERN = r"^\d{10}$"
+_FIRST_YEAR, _LAST_YEAR = 1990, 2100
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,23 @@ def read_hour(text: str, time_zone: str, fold: int = 0) -> LocalHour:
         local_date = date(int(text[:4]), int(text[4:6]), int(text[6:8]))
     except ValueError:
         raise QuestionRefusedError(f"{text} names a day that is none") from None
+    check_day(local_date)
     instants = hours_by_label(local_date, time_zone).get(int(text[8:]), ())
     if not instants:
         raise QuestionRefusedError(f"there was no hour {text} in {time_zone}")
     return LocalHour(local_date, instants[min(fold, len(instants) - 1)], time_zone)
+
+
+def check_day(day: date) -> None:
+    """Refuse days on which nobody had a device, and those time zones know nothing of.
+
+    Raises:
+        QuestionRefusedError: it is one.
+    """
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise QuestionRefusedError(
+            f"there is nothing in {day.year}: ask from {_FIRST_YEAR} to {_LAST_YEAR}"
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -67,11 +81,7 @@ def hours_by_label(
 ) -> Mapping[int, Sequence[datetime]]:
     """Return the instants at which hours of a day start, by what the clock shows."""
     found: dict[int, list[datetime]] = {}
-    try:
-        starts = hours_of(local_date, time_zone)
-    except (OverflowError, ValueError):  # the ends of the calendar
-        return found
-    hours = local_hours(starts, time_zone)
+    hours = local_hours(hours_of(local_date, time_zone), time_zone)
     for hour_at, label in hours.select("hour_at", "local_hour").rows():
         found.setdefault(label, []).append(hour_at)
     return found

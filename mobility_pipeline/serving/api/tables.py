@@ -27,6 +27,7 @@ from mobility_pipeline.serving.api.formats import (
     write_json,
     write_parquet,
 )
+from mobility_pipeline.serving.api.hours import check_day
 from mobility_pipeline.serving.api.paging import (
     CURSOR_PATTERN,
     DEFAULT_LIMIT,
@@ -127,6 +128,8 @@ def days_of(start: date, end: date) -> Sequence[date]:
     Raises:
         QuestionRefusedError: it is none, or too long.
     """
+    check_day(start)
+    check_day(end)
     length = (end - start).days + 1
     if not 1 <= length <= MAX_DAYS:
         raise QuestionRefusedError(
