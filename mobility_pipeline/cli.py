@@ -20,6 +20,7 @@ from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_city import edit, reactivate, show
 from mobility_pipeline.cli_console import console
 from mobility_pipeline.cli_coverage import coverage
+from mobility_pipeline.cli_derive import derive
 from mobility_pipeline.cli_erase import erase
 from mobility_pipeline.cli_history import backup, diff, history, restore
 from mobility_pipeline.cli_jobs import jobs
@@ -256,6 +257,7 @@ cities.add_command(lookup)
 coverage.add_command(erase)
 app.add_command(console)
 app.add_command(coverage)
+app.add_command(derive)
 app.add_command(jobs)
 app.add_command(recover)
 

@@ -6,6 +6,10 @@ from typing import Any
 import dagster as dg
 
 from mobility_pipeline.defs.alerts import build_alert_sensor
+from mobility_pipeline.defs.analytics import (
+    build_analytics_assets,
+    build_derive_sensor,
+)
 from mobility_pipeline.defs.checks import (
     build_check_job,
     build_check_schedule,
@@ -17,6 +21,7 @@ from mobility_pipeline.defs.coverage import (
     build_coverage_job,
     build_coverage_schedule,
 )
+from mobility_pipeline.defs.derive_job import build_derive_job
 from mobility_pipeline.defs.failures import report_failed_city_days_sensor
 from mobility_pipeline.defs.history import build_history_job, build_history_schedule
 from mobility_pipeline.defs.lake import (
@@ -31,12 +36,14 @@ from mobility_pipeline.defs.recovery import (
 )
 from mobility_pipeline.resources.adapters import (
     AlertsResource,
+    AnalyticsResource,
     CitiesResource,
     ClockResource,
     LakeResource,
     SettingsResource,
     VendorResource,
 )
+from mobility_pipeline.resources.clients import source_feed
 from mobility_pipeline.schemas.feeds import resolve_feeds
 from mobility_pipeline.settings import load_settings
 
@@ -61,7 +68,10 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     check_job = build_check_job(feeds)
     history_job = build_history_job()
     return dg.Definitions(
-        assets=[build_lake_asset(feed, partitions) for feed in feeds],
+        assets=[
+            *(build_lake_asset(feed, partitions) for feed in feeds),
+            *build_analytics_assets(source_feed(settings), partitions),
+        ],
         asset_checks=[
             checks
             for feed in feeds
@@ -70,7 +80,7 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
                 build_feed_checks(feed),
             )
         ],
-        jobs=[job, observe_job, check_job, history_job],
+        jobs=[job, observe_job, check_job, history_job, build_derive_job()],
         schedules=[
             build_daily_schedule(feeds, job, settings),
             build_check_schedule(check_job, settings),
@@ -83,11 +93,13 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             sync_city_partitions_sensor,
             report_failed_city_days_sensor,
             build_alert_sensor(feeds),
+            build_derive_sensor(),
         ],
         # The steps of a run mostly wait; a process for each would cost seconds.
         executor=dg.in_process_executor,
         resources={
             "alerts": AlertsResource(),
+            "analytics": AnalyticsResource(),
             "cities": CitiesResource(),
             "vendor": VendorResource(),
             "lake": LakeResource(),

@@ -2,10 +2,11 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from filelock import FileLock
@@ -134,20 +135,10 @@ def run_request(
         run_config=run_config(feed, config) | _QUIET,
         asset_selection=[dg.AssetKey(["lake", feed.name])],
         raise_on_error=False,
-        tags={
-            "feed": feed.name,
-            HOST_TAG: socket.gethostname(),
-            PROCESS_TAG: str(os.getpid()),
-        },
+        tags={"feed": feed.name, **_process_tags()},
     )
     graph = f"lake__{feed.name}"
-    failed = {
-        event.step_key: describe_failure(event)
-        for event in result.all_events
-        if event.is_step_failure
-    }
-    if any(kind == INTERRUPTED for kind, _ in failed.values()):
-        raise KeyboardInterrupt
+    failed = _find_failures(result)
     if f"{graph}.plan_vendor_jobs" in failed:
         raise RunFailedError(*failed[f"{graph}.plan_vendor_jobs"])
     asked = result.output_for_node(f"{graph}.plan_vendor_jobs", "asked")
@@ -166,6 +157,49 @@ def run_request(
         missing=missing,
         failures=tuple(failures),
     )
+
+
+def run_job(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, config: Mapping[str, Any]
+) -> tuple[str, list[str]]:
+    """Run a job to its end; returns the run's id, and what steps said when they failed.
+
+    Args:
+        job: any of ours but the request job.
+        instance: where the run is recorded.
+        config: of its ops.
+
+    Raises:
+        RunFailedError: a step failed by anything but lacking city-days.
+        KeyboardInterrupt: Ctrl-C; Dagster has recorded the run as failed.
+    """
+    result = job.execute_in_process(
+        instance=instance,
+        run_config={**config, **_QUIET},
+        raise_on_error=False,
+        tags=_process_tags(),
+    )
+    failed = _find_failures(result)
+    for error_type, message in failed.values():
+        if error_type != errors.CityDaysMissingError.__name__:
+            raise RunFailedError(error_type, message)
+    return result.run_id, [message for _, message in failed.values()]
+
+
+def _process_tags() -> dict[str, str]:
+    return {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid())}
+
+
+def _find_failures(result: dg.ExecuteInProcessResult) -> dict[str, tuple[str, str]]:
+    """Return the error's class and message of each step that failed."""
+    failed = {
+        event.step_key: describe_failure(event)
+        for event in result.all_events
+        if event.is_step_failure
+    }
+    if any(kind == INTERRUPTED for kind, _ in failed.values()):
+        raise KeyboardInterrupt
+    return failed
 
 
 def _is_alive(process_id: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import sleep
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,6 +19,9 @@ from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+
+if TYPE_CHECKING:
+    from mobility_pipeline.resources.derivation import Derivation
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -70,6 +74,22 @@ class LakeResource(dg.ConfigurableResource):
             ConfigurationError: no bucket is set.
         """
         return make_landing_site(load_settings(), feed)
+
+
+class AnalyticsResource(dg.ConfigurableResource):
+    """What derives tables from city-days."""
+
+    def open(self) -> "Derivation":
+        """Open source, tables, regions and profiles.
+
+        Raises:
+            ConfigurationError: ANALYTICS_SOURCE is no feed, or no bucket is set.
+            ProfilesRefusedError: ANALYTICS_PROFILES cannot be used.
+        """
+        # Polars and compiled loops take a second to load; most runs need neither.
+        from mobility_pipeline.resources.analytics import open_derivation
+
+        return open_derivation(load_settings())
 
 
 class AlertsResource(dg.ConfigurableResource):

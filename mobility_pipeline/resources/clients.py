@@ -14,9 +14,10 @@ from mobility_pipeline.cities.map_servers import MapServers
 from mobility_pipeline.cities.regions import Regions
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.cities.stores import open_store
+from mobility_pipeline.errors import ConfigurationError, UsageError
 from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.s3 import make_s3_store
-from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.planner import Limits
@@ -129,6 +130,23 @@ def make_map_servers(settings: Settings) -> MapServers:
         cache=AnswerCache(folder, max_age_s=_MAP_AGE_S, now=time),
         sleep=sleep,
     )
+
+
+def source_feed(settings: Settings) -> Feed:
+    """Return the feed that tables are derived from.
+
+    Raises:
+        ConfigurationError: ANALYTICS_SOURCE is no enabled feed.
+    """
+    feeds = resolve_feeds(
+        settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
+    )
+    if settings.analytics_source is None:
+        return feeds[0]
+    try:
+        return find_feed(settings.analytics_source, feeds)
+    except UsageError as error:
+        raise ConfigurationError(f"ANALYTICS_SOURCE: {error}") from None
 
 
 def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:

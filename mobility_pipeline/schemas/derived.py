@@ -25,6 +25,8 @@ class DerivedTable:
     schema: pa.Schema
     key: tuple[str, ...]
     """Columns that make a row unique; rows are sorted by them."""
+    description: str
+    """For people, one line."""
     version: int = 1
     """Of the method: raised when equal input gives other rows."""
 
@@ -65,12 +67,14 @@ POSITIONFIXES = DerivedTable(
         ]
     ),
     ("device_id", "at", "lat", "lon"),
+    "A UTC day's pings, conformed: local time, region, no impossible ones.",
 )
 
 DEVICE_HOURS = DerivedTable(
     "device_hours",
     pa.schema([*_HOUR, _REGION, _DEVICE, _required("fixes_count", pa.int32())]),
     ("hour_at", "region_id", "device_id"),
+    "Who was in which region in which local hour, each once.",
 )
 """Who was where in which local hour, each once: presence, flows, portraits count it."""
 
@@ -80,6 +84,7 @@ PRESENCE = DerivedTable(
         [*_HOUR, _REGION, _PORTRAIT, _required("devices_count", pa.int32())],
     ),
     ("hour_at", "region_id", "portrait_id"),
+    "Distinct devices by region, local hour and portrait.",
 )
 """Distinct devices; only regions with at least one device in the hour have rows, and
 each of them has all portraits 0…6."""
@@ -98,6 +103,7 @@ FLOWS = DerivedTable(
         ]
     ),
     ("hour_at", "region_id", "portrait_id"),
+    "Who came into a region, left it or stayed, from one local hour to the next.",
 )
 """From the hour before into `hour_at`: inflow = here now and not before, outflow = here
 before and not now, stay = both. Regions with a device in either hour have rows."""
@@ -117,6 +123,7 @@ OD = DerivedTable(
         ]
     ),
     ("kind", "origin_region_id", "destination_region_id"),
+    "Devices and trips from region to region in a local day.",
 )
 
 STAYPOINTS = DerivedTable(
@@ -134,6 +141,7 @@ STAYPOINTS = DerivedTable(
         ]
     ),
     ("device_id", "started_at"),
+    "Where devices dwelt for 20 minutes or more within 200 m.",
 )
 
 DWELL = DerivedTable(
@@ -149,6 +157,7 @@ DWELL = DerivedTable(
         ]
     ),
     ("device_id", "region_id"),
+    "From a device's first fix in a region to its last, in a local day.",
 )
 
 DEVICE_DAYS = DerivedTable(
@@ -162,6 +171,7 @@ DEVICE_DAYS = DerivedTable(
         ]
     ),
     ("device_id",),
+    "Daily active devices, how well observed, with their radius of gyration.",
 )
 """Active devices of a local day: its rows are the daily active devices."""
 
@@ -180,6 +190,7 @@ HOME_REGIONS = DerivedTable(
         ]
     ),
     ("device_id",),
+    "The region each device spent most nights in, over four weeks.",
 )
 
 DERIVED_TABLES: Mapping[str, DerivedTable] = {
@@ -197,3 +208,6 @@ DERIVED_TABLES: Mapping[str, DerivedTable] = {
     )
 }
 """Table name -> table, in the order in which they are made."""
+
+DAY_TABLES = (DEVICE_HOURS, PRESENCE, OD, STAYPOINTS, DWELL, DEVICE_DAYS)
+"""Tables of a local day that rest on its positionfixes alone."""

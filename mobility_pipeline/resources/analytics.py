@@ -1,0 +1,93 @@
+"""From settings to what derives tables, and to the derived tables."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from mobility_pipeline.analytics.profiles import read_profiles
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.errors import ConfigurationError
+from mobility_pipeline.lake.derived import DerivedTables, Input
+from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.resources.clients import lake_buckets, source_feed
+from mobility_pipeline.resources.derivation import Derivation, Profiles
+from mobility_pipeline.resources.lakes import make_lake
+from mobility_pipeline.resources.regions import open_region_map
+from mobility_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class FeedSource:
+    """The city-days of one feed."""
+
+    lake: Lake
+
+    def find(self, city_day: CityDay) -> Input | None:
+        """Return what is there of a city-day; None = nothing."""
+        manifest = self.lake.read_manifest(city_day)
+        if manifest is None:
+            return None
+        digest = hashlib.sha256(manifest.to_json()).hexdigest()
+        return Input(uri=self.lake.uri(city_day), sha256=digest)
+
+    def read(self, city_day: CityDay) -> pa.Table:
+        """Return its pings."""
+        return self.lake.read(city_day)
+
+
+def open_derived_tables(settings: Settings) -> DerivedTables:
+    """Open the derived tables.
+
+    Raises:
+        ConfigurationError: no bucket is set.
+    """
+    bucket = settings.analytics_bucket or settings.bucket_of(
+        source_feed(settings).bucket_words
+    )
+    return DerivedTables(lake_buckets(settings)(bucket))
+
+
+def open_derivation(settings: Settings) -> Derivation:
+    """Open all that tables are derived with.
+
+    Raises:
+        ConfigurationError: ANALYTICS_SOURCE is no feed, or no bucket is set.
+        ProfilesRefusedError: ANALYTICS_PROFILES cannot be used.
+        StorageError: S3 failed, where the profiles are there.
+    """
+    return Derivation(
+        source=FeedSource(make_lake(settings, source_feed(settings))),
+        tables=open_derived_tables(settings),
+        open_regions=partial(open_region_map, settings),
+        profiles=_open_profiles(settings),
+    )
+
+
+def _open_profiles(settings: Settings) -> Profiles | None:
+    place = settings.analytics_profiles
+    if place is None:
+        return None
+    content = _read_content(settings, place)
+    digest = hashlib.sha256(content).hexdigest()
+    return Profiles(read_profiles(content), Input(uri=place, sha256=digest))
+
+
+def _read_content(settings: Settings, place: str) -> bytes:
+    if not place.startswith("s3://"):
+        try:
+            return Path(place).expanduser().read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"ANALYTICS_PROFILES: {place}: {error.strerror}"
+            ) from None
+    parts = urlsplit(place)
+    content = lake_buckets(settings)(parts.netloc).get(
+        parts.path.strip("/"), "reading ANALYTICS_PROFILES"
+    )
+    if content is None:
+        raise ConfigurationError(f"ANALYTICS_PROFILES: {place} is not there")
+    return bytes(content)
