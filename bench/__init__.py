@@ -17,5 +17,6 @@ Where do I go to…?
 - follow a change of how landing is called: `ours.py`, `land`
 - add a peer: `contenders.py`, then `rounds.py`
 - change a target: `targets.py`
+- measure presence against pandas: `python -m bench.presence`, on its own
 - try it in a minute: `make bench BENCH="--scale 0.01 --rounds 1 --only many,mixed"`
 """

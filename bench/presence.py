@@ -121,8 +121,9 @@ def count_with_pandas(fixes: pd.DataFrame, profiles: pd.DataFrame) -> pl.DataFra
         },
         axis=1,
     )
-    table = counts.fillna(0).rename_axis(columns="portrait_id").stack()
-    rows = pl.from_pandas(table.reset_index(name="devices_count"))
+    table = counts.fillna(0).rename_axis(columns="portrait_id")
+    long = table.reset_index().melt(by, value_name="devices_count")
+    rows = pl.from_pandas(long)
     kinds = {"portrait_id": pl.Int8, "devices_count": pl.Int32}
     instants = pl.Datetime("us", "UTC")
     return rows.cast({**kinds, "local_hour": pl.Int8, "hour_at": instants}).sort(

@@ -1,9 +1,12 @@
 """The nearest cell of a mobile network to each point, and what its regions look like."""
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 import shapely
 from pyproj import Proj
+from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from mobility_pipeline.cities.uploads.repair import (
@@ -13,6 +16,7 @@ from mobility_pipeline.cities.uploads.repair import (
 
 Degrees = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
+Shapes = npt.NDArray[np.object_]
 
 REACH_M = 2_000
 """Farther from every cell, a point is in no region."""
@@ -65,7 +69,7 @@ class CellIndex:
         counts = np.bincount(region)
         x, y = (
             np.bincount(region, values[has_region]) / counts
-            for values in (shapely.get_x(self._points), shapely.get_y(self._points))
+            for values in shapely.get_coordinates(self._points).T
         )
         return self._plane(x, y, inverse=True)
 
@@ -76,13 +80,14 @@ class CellIndex:
         collections = shapely.multipoints(
             self._points[order], indices=self._region[order]
         )
-        wider = shapely.buffer(shapely.convex_hull(collections), _BUFFER_M)
+        hulls = shapely.convex_hull(collections)
+        wider: Shapes = np.asarray(shapely.buffer(hulls, _BUFFER_M))
         return [self._to_degrees(shape) for shape in wider]
 
-    def _project(self, lon: Degrees, lat: Degrees) -> npt.NDArray[np.object_]:
-        return shapely.points(*self._plane(lon, lat))
+    def _project(self, lon: Degrees, lat: Degrees) -> Shapes:
+        return cast("Shapes", shapely.points(*self._plane(lon, lat)))
 
-    def _to_degrees(self, shape: BaseGeometry) -> BaseGeometry:
+    def _to_degrees(self, shape: Polygon) -> BaseGeometry:
         degrees = shapely.transform(shape, self._invert)
         if crosses_antimeridian(degrees):
             return cut_at_antimeridian(degrees)

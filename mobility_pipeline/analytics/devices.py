@@ -35,8 +35,9 @@ def number_devices(pings: pa.Table) -> Devices:
 
 def _read_ids(pings: pa.Table, column: str) -> tuple[pl.Series, Numbers]:
     """Return a column's distinct values, cleaned, and the place of each row's."""
-    values = pa.chunked_array([pings.column(column).combine_chunks()])
-    coded = values.dictionary_encode().combine_chunks()
+    # Coded chunk by chunk: the text of a large day is too long for one array.
+    coded = pings.column(column).dictionary_encode().unify_dictionaries()
+    coded = coded.combine_chunks()
     text = pl.Series("id", coded.dictionary.cast(pa.string()), pl.String)
     ids = text.str.strip_chars().str.to_lowercase()
     ids = ids.set(ids.is_in(["", _OPTED_OUT]), None)

@@ -149,8 +149,9 @@ def flow_over(
     )
     counts = {name: pl.col(name) for name in _COUNTS}
     counted = count_by_portrait(people, ["region_id"], counts, profiles)
-    has_ends = {start_hour, end_hour} <= {*hours}
-    return _of_region(counted, has_ends and hours.diff().max() <= _LONGEST_HOUR)
+    is_whole = {start_hour, end_hour} <= {*hours}
+    is_known = is_whole and not (hours.diff() > _LONGEST_HOUR).any()
+    return _of_region(counted, is_known)
 
 
 def _steps_of_the_day(

@@ -29,6 +29,7 @@ from mobility_pipeline.cities.uploads.repair import (
 Cells = npt.NDArray[np.uint64]
 Degrees = npt.NDArray[np.float64]
 
+_HALF_TURN = 180
 _CIRCUMSCRIBED = 1.0001
 """A circle's outline cuts its rim by up to 2e-5 of the radius; this much more holds it."""
 
@@ -73,7 +74,11 @@ def cell_centers(cells: Cells) -> tuple[Degrees, Degrees]:
 def cell_boundaries(cells: Cells) -> Sequence[BaseGeometry]:
     """Return the cells' polygons, cut in two at the antimeridian."""
     polygons = pa.array(cells_to_wkb_polygons(cells)).to_pylist()
-    return [_keep_in_world(shapely.from_wkb(polygon)) for polygon in polygons]
+    shapes = cast("npt.NDArray[np.object_]", shapely.from_wkb(polygons))
+    west, _, east, _ = shapely.bounds(shapes).T  # pyright: ignore[reportUnknownMemberType]
+    for torn in np.flatnonzero(east - west > _HALF_TURN):
+        shapes[torn] = cut_at_antimeridian(shapes[torn])
+    return shapes.tolist()
 
 
 def _keep_in_world(shape: BaseGeometry) -> BaseGeometry:

@@ -32,14 +32,13 @@ def count_od(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:
         origin_region_id=pl.col("region_id").first(),
         destination_region_id=pl.col("region_id").last(),
     )
-    changes = steps.with_columns(
-        origin_region_id=pl.col("region_id").shift().over("device_id"),
-        destination_region_id=pl.col("region_id"),
-    ).filter(pl.col("origin_region_id") != pl.col("destination_region_id"))
-    counted = [
-        _count(ends, "first_last"),
-        _count(changes, "consecutive"),
-    ]
+    changes = steps.select(
+        "device_id",
+        origin_region_id=pl.col("region_id").shift(),
+        destination_region_id="region_id",
+        is_same_device=pl.col("device_id") == pl.col("device_id").shift(),
+    ).filter("is_same_device", pl.col(_PAIR[0]) != pl.col(_PAIR[1]))
+    counted = [_count(ends, "first_last"), _count(changes, "consecutive")]
     return shape_as(pl.concat(pl.collect_all(counted)), OD)
 
 

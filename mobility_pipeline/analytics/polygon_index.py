@@ -7,6 +7,7 @@ against every polygon.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +36,11 @@ class PolygonIndex:
             polygons: at least one, with area, EPSG:4326.
         """
         shapes = np.array(polygons, dtype=object)
-        self._row_of_rank = np.argsort(shapely.area(shapes), kind="stable")
+        areas = [polygon.area for polygon in polygons]
+        self._row_of_rank = np.argsort(areas, kind="stable")
         self._ranked: Shapes = shapes[self._row_of_rank]
         shapely.prepare(self._ranked)
-        self._bounds: Degrees = shapely.total_bounds(shapes)
+        self._bounds: Degrees = shapely.total_bounds(shapes)  # pyright: ignore[reportUnknownMemberType]
         boxes_a_polygon = np.floor(np.log2(8 * np.sqrt(len(shapes))))
         self._level = int(np.clip(boxes_a_polygon, _LEVELS[0], _LEVELS[-1]))
         self._raster = np.full((1 << self._level, 1 << self._level), _NONE, np.int32)
@@ -145,11 +147,14 @@ class PolygonIndex:
     def _boxes(self, level: int, row: Numbers, column: Numbers) -> Shapes:
         west, south, east, north = self._bounds
         width, height = (east - west) / (1 << level), (north - south) / (1 << level)
-        return shapely.box(
-            west + column * width - _MARGIN,
-            south + row * height - _MARGIN,
-            west + (column + 1) * width + _MARGIN,
-            south + (row + 1) * height + _MARGIN,
+        return cast(
+            "Shapes",
+            shapely.box(
+                west + column * width - _MARGIN,
+                south + row * height - _MARGIN,
+                west + (column + 1) * width + _MARGIN,
+                south + (row + 1) * height + _MARGIN,
+            ),
         )
 
     def _paint(self, level: int, row: Numbers, column: Numbers, rank: Numbers) -> None:

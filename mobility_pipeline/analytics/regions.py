@@ -205,7 +205,7 @@ def _make_frame(
         "name": names if names is not None else [None] * len(ids),
         "center_lon": center_lon,
         "center_lat": center_lat,
-        "boundary_wkb": [shapely.to_wkb(boundary) for boundary in boundaries],
+        "boundary_wkb": shapely.to_wkb(np.array(boundaries, dtype=object)),
     }
     return pl.DataFrame(columns, schema=REGION_COLUMNS)
 
@@ -219,7 +219,8 @@ def _centers_inside(shapes: Sequence[BaseGeometry]) -> tuple[Degrees, Degrees]:
         centroids,
         shapely.point_on_surface(polygons),
     )
-    return shapely.get_x(centers), shapely.get_y(centers)
+    lon, lat = shapely.get_coordinates(centers).T
+    return lon, lat
 
 
 def _take_ids(regions: pl.DataFrame, rows: Rows) -> pl.Series:

@@ -3,19 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from mobility_pipeline.analytics.profiles import read_profiles
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.errors import ConfigurationError
 from mobility_pipeline.lake.derived import DerivedTables, Input
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.clients import lake_buckets, source_feed
 from mobility_pipeline.resources.derivation import Derivation, Profiles
 from mobility_pipeline.resources.lakes import make_lake
+from mobility_pipeline.resources.profiles import open_profiles
 from mobility_pipeline.resources.regions import open_region_map
 from mobility_pipeline.settings import Settings
 
@@ -68,26 +65,8 @@ def open_derivation(settings: Settings) -> Derivation:
 
 
 def _open_profiles(settings: Settings) -> Profiles | None:
-    place = settings.analytics_profiles
-    if place is None:
+    rows = open_profiles(settings)
+    if rows is None:
         return None
-    content = _read_content(settings, place)
-    digest = hashlib.sha256(content).hexdigest()
-    return Profiles(read_profiles(content), Input(uri=place, sha256=digest))
-
-
-def _read_content(settings: Settings, place: str) -> bytes:
-    if not place.startswith("s3://"):
-        try:
-            return Path(place).expanduser().read_bytes()
-        except OSError as error:
-            raise ConfigurationError(
-                f"ANALYTICS_PROFILES: {place}: {error.strerror}"
-            ) from None
-    parts = urlsplit(place)
-    content = lake_buckets(settings)(parts.netloc).get(
-        parts.path.strip("/"), "reading ANALYTICS_PROFILES"
-    )
-    if content is None:
-        raise ConfigurationError(f"ANALYTICS_PROFILES: {place} is not there")
-    return bytes(content)
+    digest = hashlib.sha256(rows.write_csv().encode()).hexdigest()
+    return Profiles(rows, Input(uri=str(settings.analytics_profiles), sha256=digest))

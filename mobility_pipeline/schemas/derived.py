@@ -96,7 +96,7 @@ FLOWS = DerivedTable(
             *_HOUR,
             _REGION,
             _PORTRAIT,
-            # Null: the previous hour was not observed.
+            # Null: this hour or the one before was not observed.
             pa.field("inflow_count", pa.int32()),
             pa.field("outflow_count", pa.int32()),
             pa.field("stay_count", pa.int32()),

@@ -145,6 +145,23 @@ def test_teleports_go(pings: list[dict[str, Any]], kept: int) -> None:
     assert (made.table.height, made.dropped["teleport"]) == (kept, len(pings) - kept)
 
 
+def test_chunks_and_codes_do_not_matter() -> None:
+    """As batches, with coded ids, or without any chunk: the same fixes."""
+    schema = PING_SCHEMAS["pings_full"]
+    rows = [{**GOOD, "ad_id": name} for name in ("c", "a", None, "b", "a")]
+    whole = pa.Table.from_pylist(rows, schema)
+    parts = pa.concat_tables([whole.slice(0, 2), whole.slice(2)])
+    place = schema.get_field_index("ad_id")
+    coded = parts.set_column(place, "ad_id", parts["ad_id"].dictionary_encode())
+    expected = make(*rows)
+    for table in (parts, coded):
+        made = make_positionfixes(table, CITY, REGIONS)
+        assert made.table.equals(expected.table)
+        assert made.dropped == expected.dropped
+    nothing = pa.Table.from_batches([], schema)
+    assert make_positionfixes(nothing, CITY, REGIONS).table.is_empty()
+
+
 ids = st.sampled_from([None, "", "a", "A", "b", "c "])
 degrees = st.sampled_from([None, float("nan"), 0.0, -0.0, 49.3, 49.31, 91.0, 49.3001])
 pings = st.lists(
