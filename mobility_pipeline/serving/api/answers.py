@@ -34,6 +34,10 @@ _LOOK_BACK_DAYS = 60
 _DELIVERED = "delivered"
 
 
+States = Callable[[str, date, date], Mapping[date, str]]
+"""City key, first and last UTC day -> the ledger's state of each that it knows."""
+
+
 @dataclass(frozen=True)
 class Found:
     """Rows of one region and hour, and what they rest on."""
@@ -56,8 +60,7 @@ class Answers:
 
     places: Places
     days: Days
-    states: Callable[[str, date, date], Mapping[date, str]]
-    """City key, first and last UTC day -> the ledger's state of each that it knows."""
+    states: States
     profiles: Callable[[], pl.DataFrame | None]
     """Gives the table of `read_profiles`; null = nobody has one."""
     min_devices: int

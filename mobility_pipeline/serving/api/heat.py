@@ -1,8 +1,11 @@
 """Every region of a city in one hour: as numbers and boundaries, and as a picture."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -13,13 +16,20 @@ from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.schemas.derived import PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import envelop, portrait_of
-from mobility_pipeline.serving.api.formats import JSON
+from mobility_pipeline.serving.api.formats import JSON, PNG
 from mobility_pipeline.serving.api.hiding import Counts, Hidden, hide_portraits
 from mobility_pipeline.serving.api.hours import LocalHour
 from mobility_pipeline.serving.api.places import Place
-from mobility_pipeline.serving.api.provenance import Provenance
-from mobility_pipeline.serving.api.questions import Fold, OptionalCityKey, OptionalHour
+from mobility_pipeline.serving.api.provenance import HEADER, Provenance
+from mobility_pipeline.serving.api.questions import (
+    Fold,
+    OptionalCityKey,
+    OptionalHour,
+    PortraitId,
+)
 from mobility_pipeline.serving.api.responses import Responder, Written
+
+_PICTURES = 64
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,14 @@ class Heat:
     hour: LocalHour
     rows: pl.DataFrame
     """Of `PRESENCE`, and `suppressed`; regions with nobody have none."""
+    sha256: str
+    """Of the city-day they are from."""
     provenance: Provenance
 
 
 def add_heat_routes(router: APIRouter, answers: Answers, responder: Responder) -> None:
-    """Add the heat map as JSON."""
+    """Add the heat map as JSON and as a picture."""
+    pictures = Pictures(answers.min_devices)
 
     @router.get("/v1/allRegionsHeatMap", summary="People in every region of a city")
     async def list_regions(
@@ -55,6 +68,67 @@ def add_heat_routes(router: APIRouter, answers: Answers, responder: Responder) -
 
         return await responder.give(request, (JSON,), make)
 
+    @router.get(
+        "/v1/allRegionsHeatMap.png",
+        summary="A map of people in every region of a city",
+        response_class=Response,
+        responses={200: {"content": {PNG: {}}}},
+    )
+    async def draw_regions(
+        request: Request,
+        city: OptionalCityKey = None,
+        produce_hour: OptionalHour = None,
+        portrait_id: PortraitId = 0,
+        fold: Fold = 0,
+    ) -> Response:
+        def make(_: str) -> Written:
+            heat = find_heat(answers, city, produce_hour, fold)
+            header = {HEADER: heat.provenance.to_header()}
+            return Written(pictures.draw(heat, portrait_id), header)
+
+        return await responder.give(request, (PNG,), make)
+
+
+class Pictures:
+    """Draws heat maps, one at a time, and keeps the last ones."""
+
+    def __init__(self, min_devices: int) -> None:
+        """Begin with none.
+
+        Args:
+            min_devices: counts of fewer devices are hidden.
+        """
+        self._min_devices = min_devices
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+
+    def draw(self, heat: Heat, portrait_id: int) -> bytes:
+        """Return a PNG of one portrait."""
+        regions = heat.place.regions
+        hour_at = heat.hour.hour_at
+        key = (heat.sha256, regions.sha256, hour_at, portrait_id)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self._draw(heat, portrait_id)
+                while len(self._kept) > _PICTURES:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _draw(self, heat: Heat, portrait_id: int) -> bytes:
+        # Takes seconds to load, and most servers are never asked for a picture.
+        from mobility_pipeline.analytics.pictures import draw_presence_map, write_hour
+
+        local = heat.hour.hour_at.astimezone(ZoneInfo(heat.hour.time_zone))
+        title = write_hour(
+            heat.place.city.city, heat.hour.hour_at, local.hour, str(local.date())
+        )
+        return draw_presence_map(
+            heat.place.regions.regions,
+            heat.rows.filter(pl.col("portrait_id") == portrait_id),
+            title=title,
+            k=self._min_devices,
+        )
+
 
 def find_heat(
     answers: Answers, city: str | None, produce_hour: str | None, fold: int
@@ -71,7 +145,7 @@ def find_heat(
     day = answers.require(PRESENCE, place, hour)
     rows = day.rows.filter(pl.col("hour_at") == hour.hour_at)
     provenance = answers.rest_on(PRESENCE, place, day.manifest)
-    return Heat(place, hour, rows, provenance)
+    return Heat(place, hour, rows, day.sha256, provenance)
 
 
 def _only_city(cities: Mapping[str, object]) -> str:
