@@ -31,12 +31,7 @@ check: .venv/ready
 	  $(BIN)/dagster definitions validate -m mobility_pipeline.definitions
 
 dev: .venv/ready
-	@test -n "$$DAGSTER_HOME" || \
-	  { mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml; }
-	@export DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}"; \
-	trap 'kill $$console 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/mobility console & console=$$!; \
-	$(BIN)/dagster dev -w workspace.yaml
+	$(BIN)/mobility dev
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m bench $(BENCH)
