@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from mobility_pipeline.cli_alerts import alerts
+from mobility_pipeline.cli_api import api
 from mobility_pipeline.cli_cities import cities
 from mobility_pipeline.cli_city import edit, reactivate, show
 from mobility_pipeline.cli_console import console
@@ -252,6 +253,7 @@ def gaps(
 for verb in (show, edit, retire, reactivate, history, diff, restore, backup):
     cities.add_command(verb)
 app.add_command(alerts)
+app.add_command(api)
 app.add_command(cities)
 cities.add_command(lookup)
 coverage.add_command(erase)

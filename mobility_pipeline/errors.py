@@ -242,3 +242,47 @@ class CityDaysMissingError(PermanentError):
     def __init__(self, message: str, reasons: Mapping[str, int]) -> None:
         self.reasons = dict(reasons)
         super().__init__(message)
+
+
+class QuestionRefusedError(UsageError):
+    """The HTTP API can't answer a question as it is asked; the message says what to change.
+
+    Attributes:
+        detail: what a program may go by: names and values, never a secret.
+    """
+
+    def __init__(self, message: str, **detail: object) -> None:
+        self.detail = detail
+        super().__init__(message)
+
+
+class UnknownPlaceError(QuestionRefusedError):
+    """No city, or no region of a city, has that id."""
+
+
+class NoDataError(QuestionRefusedError):
+    """There is no answer for that time; `detail` holds the reasons by date."""
+
+
+class UnauthenticatedError(QuestionRefusedError):
+    """A request has no API key, or one that is unknown or revoked."""
+
+
+class NotAllowedError(QuestionRefusedError):
+    """An API key's scope, or a setting, does not allow this."""
+
+
+class FormatRefusedError(QuestionRefusedError):
+    """Nothing that the request accepts can be made of the answer."""
+
+
+class TooManyRequestsError(TransientError):
+    """An API key asked more often than its limit.
+
+    Attributes:
+        retry_after_s: whole seconds until it may ask again.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)

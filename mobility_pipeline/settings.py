@@ -148,6 +148,18 @@ class Settings(BaseSettings):
     analytics_profiles: Text | None = None
     """CSV or Parquet of people's gender and age, a path or `s3://…`; unset = nobody's."""
 
+    analytics_min_devices: int = Field(15, ge=1)
+    """Counts of fewer distinct devices never leave; 1 hides nothing."""
+    analytics_device_lists: bool = False
+    """Whether keys of scope `operator` may list devices, as pseudonyms."""
+    analytics_pseudonym_secret: SecretStr | None = None
+    """Key of those pseudonyms, 32 characters at least."""
+
+    api_rate_limit: Text = "600/minute"
+    """Requests of one API key, counted in each process."""
+    api_keys_file: Path | None = None
+    """Hashes of API keys; unset = `api-keys.json` in `mobility_home`."""
+
     alert_mail_to: Text = ""
     """Addresses, by commas; each is sent its own mail."""
     alert_mail_from: Text | None = None

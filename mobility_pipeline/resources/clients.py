@@ -18,6 +18,7 @@ from mobility_pipeline.errors import ConfigurationError, UsageError
 from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.s3 import make_s3_store
 from mobility_pipeline.schemas.feeds import Feed, find_feed, resolve_feeds
+from mobility_pipeline.serving.api.keys import ApiKeys
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.planner import Limits
@@ -130,6 +131,12 @@ def make_map_servers(settings: Settings) -> MapServers:
         cache=AnswerCache(folder, max_age_s=_MAP_AGE_S, now=time),
         sleep=sleep,
     )
+
+
+def open_api_keys(settings: Settings) -> ApiKeys:
+    """Open the keys of the HTTP API."""
+    path = settings.api_keys_file or settings.mobility_home / "api-keys.json"
+    return ApiKeys(path)
 
 
 def source_feed(settings: Settings) -> Feed:

@@ -1,0 +1,145 @@
+"""City-days of derived tables in memory: decoded once, with small counts hidden.
+
+What stands in the lake is looked at again after `FRESH_S`; rows are kept by the digest of
+their manifest, so that they are read again only when they changed.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.lake.derived import DerivedManifest, DerivedTables
+from mobility_pipeline.schemas.derived import DerivedTable
+from mobility_pipeline.serving.api.hiding import hide_small
+
+FRESH_S = 5.0
+"""Seconds for which what was read of the lake counts as what stands there."""
+_ROWS_BYTES = 512 * 2**20
+"""Memory for rows; what was not asked for longest goes first."""
+_MANIFESTS = 20_000
+
+
+@dataclass(frozen=True)
+class Day:
+    """A city-day of a derived table, as it may be published.
+
+    Of `device_hours`, which is never published itself, the rows are exact.
+    """
+
+    manifest: DerivedManifest
+    sha256: str
+    """Hex digest of the manifest: changes when the rows may."""
+    rows: pl.DataFrame
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[datetime, str], tuple[int, int]]:
+        key = ["hour_at", "region_id"]
+        numbered = self.rows.select(key).with_row_index("row")
+        groups = numbered.group_by(key).agg(first=pl.col("row").min(), length=pl.len())
+        return {
+            (hour_at, region): (first, length)
+            for hour_at, region, first, length in groups.iter_rows()
+        }
+
+    def find(self, hour_at: datetime, region_id: str) -> pl.DataFrame:
+        """Return the rows of an hour and region; none where nobody was there."""
+        first, length = self._places.get((hour_at, region_id), (0, 0))
+        return self.rows.slice(first, length)
+
+
+class Days:
+    """Reads derived tables; safe to use from several threads."""
+
+    def __init__(
+        self, tables: DerivedTables, min_devices: int, now_s: Callable[[], float]
+    ) -> None:
+        """Begin with nothing in memory.
+
+        Args:
+            tables: where they are.
+            min_devices: counts of fewer distinct devices are hidden.
+            now_s: seconds of a clock that only goes forward.
+        """
+        self._tables = tables
+        self._min_devices = min_devices
+        self._now_s = now_s
+        self._lock = threading.Lock()
+        self._locks: dict[tuple[str, CityDay], threading.Lock] = {}
+        self._manifests: OrderedDict[
+            tuple[str, CityDay], tuple[float, DerivedManifest | None]
+        ] = OrderedDict()
+        self._days: OrderedDict[tuple[str, CityDay], Day] = OrderedDict()
+
+    def manifest(
+        self, table: DerivedTable, city_day: CityDay
+    ) -> DerivedManifest | None:
+        """Return what stands in the lake; None = nothing was derived.
+
+        Raises:
+            ManifestError: it is not readable.
+            StorageError: S3 failed.
+            StorageForbiddenError: S3 refused.
+        """
+        key = (table.name, city_day)
+        with self._lock:
+            read_at, known = self._manifests.get(key, (float("-inf"), None))
+        if self._now_s() - read_at < FRESH_S:
+            return known
+        found = self._tables.read_manifest(table, city_day)
+        with self._lock:
+            self._manifests[key] = (self._now_s(), found)
+            self._manifests.move_to_end(key)
+            while len(self._manifests) > _MANIFESTS:
+                self._manifests.popitem(last=False)
+        return found
+
+    def read(self, table: DerivedTable, city_day: CityDay) -> Day | None:
+        """Return a city-day as it may be published; None = nothing was derived.
+
+        Raises:
+            ManifestError: what stands there is not readable.
+            StorageError: S3 failed.
+            StorageForbiddenError: S3 refused.
+        """
+        key = (table.name, city_day)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:  # many ask at once, one reads
+            manifest = self.manifest(table, city_day)
+            with self._lock:
+                kept = self._days.get(key)
+            if manifest is None or (kept is not None and kept.manifest == manifest):
+                return None if manifest is None else kept
+            day = self._decode(table, city_day)
+            self._keep(key, day)
+            return day
+
+    def _decode(self, table: DerivedTable, city_day: CityDay) -> Day | None:
+        while True:
+            manifest = self._tables.read_manifest(table, city_day)
+            if manifest is None:
+                return None
+            rows = self._tables.read(table, city_day)
+            # Rows and manifest are two reads: somebody may have published in between.
+            if self._tables.read_manifest(table, city_day) == manifest:
+                digest = hashlib.sha256(manifest.to_json()).hexdigest()
+                return Day(manifest, digest, hide_small(rows, table, self._min_devices))
+
+    def _keep(self, key: tuple[str, CityDay], day: Day | None) -> None:
+        with self._lock:
+            self._days.pop(key, None)
+            if day is None:
+                return
+            self._manifests[key] = (self._now_s(), day.manifest)
+            self._days[key] = day
+            size = sum(kept.rows.estimated_size() for kept in self._days.values())
+            while size > _ROWS_BYTES and len(self._days) > 1:
+                _, dropped = self._days.popitem(last=False)
+                size -= dropped.rows.estimated_size()

@@ -1,0 +1,110 @@
+"""Answers as HTTP: the format, the ETag, and those of the last seconds kept as they are."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mobility_pipeline.serving.api.days import FRESH_S
+from mobility_pipeline.serving.api.formats import choose_format
+
+_KEPT_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Written:
+    """The body of an answer, and headers that belong to it."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class _Kept:
+    written: Written
+    etag: str
+    media: str
+    at_s: float
+
+
+class Responder:
+    """Answers requests; an answer is made once in `FRESH_S`, whoever asks."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        """Begin with nothing kept.
+
+        Args:
+            now_s: seconds of a clock that only goes forward.
+        """
+        self._now_s = now_s
+        self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+        self._bytes = 0
+
+    async def give(
+        self,
+        request: Request,
+        offered: tuple[str, ...],
+        make: Callable[[str], Written],
+        *,
+        is_secret: bool = False,
+    ) -> Response:
+        """Answer a request.
+
+        Args:
+            request: what was asked, and what is accepted.
+            offered: media types, the default first.
+            make: writes the answer as one of them; may block.
+            is_secret: nobody keeps the answer.
+
+        Raises:
+            FormatRefusedError: none of them is accepted.
+        """
+        media = choose_format(request.headers.get("accept"), offered)
+        key = (request.url.path, request.url.query, media)
+        kept = self._kept.get(key)
+        if kept is None or self._now_s() - kept.at_s >= FRESH_S:
+            written = await run_in_threadpool(make, media)
+            kept = _Kept(written, _tag(written, media), media, self._now_s())
+            if not is_secret:
+                self._keep(key, kept)
+        return _respond(request, kept, is_secret)
+
+    def _keep(self, key: tuple[str, str, str], kept: _Kept) -> None:
+        old = self._kept.pop(key, None)
+        self._kept[key] = kept
+        self._bytes += _weight(kept) - (_weight(old) if old else 0)
+        while self._bytes > _KEPT_BYTES:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= _weight(dropped)
+
+
+def _weight(kept: _Kept) -> int:
+    return len(kept.written.body) + 2048
+
+
+def _tag(written: Written, media: str) -> str:
+    digest = hashlib.sha256(media.encode())
+    digest.update(repr(sorted(written.headers.items())).encode())
+    digest.update(written.body)
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+def _respond(request: Request, kept: _Kept, is_secret: bool) -> Response:
+    headers = {
+        "ETag": kept.etag,
+        "Cache-Control": "no-store" if is_secret else "private, no-cache",
+        "Vary": "Accept, X-API-Key",
+        **kept.written.headers,
+    }
+    if _has(request.headers.get("if-none-match", ""), kept.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(kept.written.body, headers=headers, media_type=kept.media)
+
+
+def _has(if_none_match: str, etag: str) -> bool:
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return etag in tags or "*" in tags
