@@ -40,11 +40,8 @@ class Objects:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=LAKE_BUCKET, Prefix=prefix
         )
-        return {
-            item["Key"]: (item["ETag"], item["LastModified"])
-            for page in pages
-            for item in page.get("Contents", [])
-        }
+        found: list[Any] = [item for page in pages for item in page.get("Contents", [])]
+        return {item["Key"]: (item["ETag"], item["LastModified"]) for item in found}
 
     def delete(self, key: str) -> None:
         """Delete one object."""

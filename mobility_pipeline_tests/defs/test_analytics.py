@@ -1,11 +1,11 @@
 """The assets of analytics: what is asked for when city-days change, and what a run makes."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -15,7 +15,7 @@ from dagster._core.storage.tags import (
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.defs.failures import describe_failure
-from mobility_pipeline.defs.partitions import to_partition
+from mobility_pipeline.defs.partitions import to_city_day, to_partition
 from mobility_pipeline.lake.derived import DerivedTables
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.schemas.derived import (
@@ -42,7 +42,7 @@ class Automation:
 
     instance: dg.DagsterInstance
     defs: dg.Definitions
-    _cursor: object = field(default=None)
+    cursor: AssetDaemonCursor | None = None
 
     def tick(self) -> dict[str, set[date]]:
         """Return the dates asked for now, by table; all are Vancouver's."""
@@ -51,24 +51,16 @@ class Automation:
             self.instance,
             dg.AssetSelection.groups("analytics"),
             evaluation_time=datetime(2025, 8, 1, tzinfo=UTC),
-            cursor=self._cursor,  # pyright: ignore[reportArgumentType]
+            cursor=self.cursor,
         )
-        self._cursor = answer.cursor
-        keys = {
-            result.key.path[-1]: {
-                key.partition_key
-                for key in result.true_subset.expensively_compute_asset_partitions()
-            }
-            for result in answer.results
-        }
-        assert {key.split("|")[0] for found in keys.values() for key in found} <= {
-            VANCOUVER
-        }
-        return {
-            name: {date.fromisoformat(key.split("|")[1]) for key in found}
-            for name, found in keys.items()
-            if found
-        }
+        self.cursor = answer.cursor
+        asked: dict[str, set[date]] = {}
+        for result in answer.results:
+            for key in result.true_subset.expensively_compute_asset_partitions():
+                city_day = to_city_day(str(key.partition_key))
+                assert city_day.city == VANCOUVER
+                asked.setdefault(result.key.path[-1], set()).add(city_day.date)
+        return asked
 
     def report(self, key: dg.AssetKey, *days: date) -> None:
         """Report days of Vancouver, as a run does."""
@@ -135,7 +127,7 @@ def automation(instance: dg.DagsterInstance) -> Automation:
 
 
 @pytest.fixture
-def runs(workplace: Workplace, instance: dg.DagsterInstance) -> Iterator[Runs]:
+def runs(workplace: Workplace, instance: dg.DagsterInstance) -> Runs:
     """Runs on an empty lake."""
     return Runs(instance, open_derived_tables(read_settings(workplace.environment)))
 
