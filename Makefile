@@ -47,6 +47,17 @@ bench: .venv/ready .venv-bench/ready
 	fi
 	@touch $@
 
+# scikit-mobility, which bench/staypoints.py compares with.
+.venv-peers/ready: bench/requirements-peers.lock
+	@if command -v uv >/dev/null; then \
+	  uv venv --allow-existing --quiet --python 3.11 .venv-peers && \
+	  VIRTUAL_ENV=.venv-peers uv pip install --quiet --no-deps -r $<; \
+	else \
+	  python3.11 -m venv .venv-peers && \
+	  .venv-peers/bin/pip install --quiet --no-deps -r $<; \
+	fi
+	@touch $@
+
 .venv/ready: requirements.lock pyproject.toml
 	@if command -v uv >/dev/null; then \
 	  uv venv --allow-existing --quiet --python ">=3.11" .venv && \
