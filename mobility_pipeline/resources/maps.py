@@ -29,7 +29,7 @@ def draw_presence(settings: Settings, city_day: CityDay, local_hour: int) -> byt
     city = open_registry(settings).load().find(city_day.city)
     rows = open_derived_tables(settings).read(PRESENCE, city_day)
     of_hour = rows.filter(pl.col("local_hour") == local_hour)
-    hour_at = of_hour["hour_at"].min()
+    hour_at = min(of_hour["hour_at"].to_list(), default=None)
     if hour_at is None:
         raise NoDataError(
             f"{city.key} was not observed on {city_day.date} at {local_hour}:00",
