@@ -5,7 +5,7 @@ questions are tried where requests arrive, with the promise to read nothing; who
 have to read says so, and the question is asked again in a thread.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,7 +17,7 @@ class NotInMemoryError(Exception):
 
 
 @contextmanager
-def reading_nothing() -> Iterator[None]:
+def reading_nothing() -> Generator[None]:
     """Promise that nothing is read inside.
 
     Raises (inside):
