@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import shapely
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
@@ -21,9 +20,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-_COLOURS = colormaps["viridis_r"]
+_Drawn = Any
+"""Figures, axes and frames: matplotlib's and geopandas' types are partial."""
+
+_COLOURS: Any = colormaps["viridis_r"]
 """Light to dark, and told apart by colour-blind people and in grey."""
-_HIDDEN = {"facecolor": "#f2f2f2", "edgecolor": "#b8b8b8", "hatch": "//"}
+_HIDDEN: Any = {"facecolor": "#e9e9e9", "edgecolor": "white"}
 _OUTLINE = "#8a8a8a"
 _WIDTH_IN, _DPI = 8.0, 110
 _FLOWS_SHOWN = 60
@@ -134,7 +136,7 @@ def write_hour(city: str, hour_at: datetime, local_hour: int, local_date: str) -
     return f"{city} · {local_date} {local_hour:02d}:00 local ({hour_at:%H:%M} UTC)"
 
 
-def _to_geography(regions: pl.DataFrame) -> gpd.GeoDataFrame:
+def _to_geography(regions: pl.DataFrame) -> _Drawn:
     boundaries = shapely.from_wkb(regions["boundary_wkb"].to_list())
     return gpd.GeoDataFrame(
         {"region_id": regions["region_id"].to_list()},
@@ -143,13 +145,13 @@ def _to_geography(regions: pl.DataFrame) -> gpd.GeoDataFrame:
     )
 
 
-def _open_map(frame: gpd.GeoDataFrame, title: str) -> tuple[Figure, Axes]:
+def _open_map(frame: _Drawn, title: str) -> tuple[_Drawn, _Drawn]:
     """Open a figure of the frame's shape; a degree of longitude is as long as it is there."""
     west, south, east, north = frame.total_bounds
     stretch = np.cos(np.radians((south + north) / 2))
     shape = (north - south) / max((east - west) * stretch, 1e-9)
     height = float(np.clip(_WIDTH_IN * shape * 0.85, 3.5, 11)) + 1.2
-    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, layout="constrained")
+    figure: _Drawn = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_aspect(1 / stretch)
@@ -161,7 +163,7 @@ def _open_map(frame: gpd.GeoDataFrame, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _add_scale(figure: Figure, axes: Axes, norm: LogNorm, label: str) -> None:
+def _add_scale(figure: _Drawn, axes: _Drawn, norm: LogNorm, label: str) -> None:
     bar = figure.colorbar(
         ScalarMappable(norm, _COLOURS), ax=axes, shrink=0.6, aspect=24, label=label
     )
@@ -172,7 +174,7 @@ def _add_scale(figure: Figure, axes: Axes, norm: LogNorm, label: str) -> None:
     bar.update_ticks()
 
 
-def _to_png(figure: Figure) -> bytes:
+def _to_png(figure: _Drawn) -> bytes:
     picture = io.BytesIO()
     # Without the date and version of the program: equal pictures, equal bytes.
     metadata: dict[str, Any] = {"Software": None}

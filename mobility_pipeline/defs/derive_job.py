@@ -5,16 +5,15 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.cities.days import days_between, first_days
+from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.analytics import STORAGE_S
 from mobility_pipeline.defs.deriving import (
+    Lacking,
     Make,
     derive,
     derive_flows,
     derive_home_regions,
     derive_positionfixes,
-    missing_error,
 )
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.resources.adapters import (
@@ -54,19 +53,21 @@ def build_derive_job() -> dg.JobDefinition:
         """Derive what the days rest on, then the days."""
         config = context.op_config
         start, end = (date.fromisoformat(config[name]) for name in ("start", "end"))
-        missing: set[CityDay] = set()
+        lacking = Lacking()
         with as_failures(context, STORAGE_S, clock.sleep):
             known, derivation = cities.create().load(), analytics.open()
-            chosen = [known.find(key) for key in config["cities"]]
-            first = first_days(chosen, settings.load().mobility_start_date)
-            for city in chosen:
-                around = days_between(start - _DAY, end + _DAY)
-                derive(context, derivation, city, around, derive_positionfixes)
-                for make in _MAKERS:
-                    days = days_between(max(start, first[city.key]), end)
-                    missing |= {*derive(context, derivation, city, days, make)}
-            if missing:
-                raise missing_error(sorted(missing))
+            earliest = settings.load().mobility_start_date
+            for key in config["cities"]:
+                with lacking.noting(key):
+                    city = known.find(key)
+                    around = days_between(start - _DAY, end + _DAY)
+                    derive(context, derivation, city, around, derive_positionfixes)
+                    first = max(start, city.first_date or earliest)
+                    for make in _MAKERS:
+                        days = days_between(first, end)
+                        missing = derive(context, derivation, city, days, make)
+                        lacking.missing |= {*missing}
+            lacking.check()
 
     @dg.job(
         name=DERIVE_JOB,

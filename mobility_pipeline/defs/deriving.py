@@ -1,17 +1,26 @@
 """Derive tables in a run, report each city-day that stands, and name those that cannot."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.storage.tags import AUTOMATION_CONDITION_TAG
 
 from mobility_pipeline.alerts.message import write_spans
 from mobility_pipeline.alerts.problems import to_days
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.defs.partitions import to_city_day, to_partition
-from mobility_pipeline.errors import CityDaysMissingError
+from mobility_pipeline.errors import (
+    CityDaysMissingError,
+    CityRefusedError,
+    ManifestError,
+    SchemaError,
+    UnknownCityError,
+    UnknownRegionLayerError,
+)
 from mobility_pipeline.resources.adapters import AnalyticsResource, CitiesResource
 from mobility_pipeline.schemas.derived import DerivedTable
 
@@ -22,6 +31,14 @@ if TYPE_CHECKING:
 
 _NAMED_AT_MOST = 20
 """Cities named in a failure's message."""
+_OF_ONE_CITY = (
+    CityRefusedError,
+    ManifestError,
+    SchemaError,
+    UnknownCityError,
+    UnknownRegionLayerError,
+)
+"""Errors that are one city's, and must not take the other 199 down."""
 
 Make = Callable[["Derivation", City, date], "Made | None"]
 """Derives tables of a city and day; None = what they rest on is not there."""
@@ -46,6 +63,50 @@ def derive_home_regions(
     return derivation.derive_home_regions(city, day)
 
 
+@dataclass
+class Lacking:
+    """What a run was to derive and could not; what it could stands."""
+
+    missing: set[CityDay] = field(default_factory=set[CityDay])
+    """They rest on pings that are not in the lake."""
+    broken: dict[str, str] = field(default_factory=dict[str, str])
+    """City -> what is wrong with it or its tables."""
+
+    @contextmanager
+    def noting(self, city: str) -> Generator[None]:
+        """Note what is wrong with one city, so that the others are derived."""
+        try:
+            yield
+        except _OF_ONE_CITY as error:
+            self.broken[city] = str(error)
+
+    def check(self) -> None:
+        """Fail where anything lacks.
+
+        Raises:
+            CityDaysMissingError: names every city, and why.
+        """
+        lines = [*self._say_missing(), *map(": ".join, self.broken.items())]
+        if lines:
+            reasons = {"not_in_the_lake": len(self.missing), "broken": len(self.broken)}
+            raise CityDaysMissingError(". ".join(lines), reasons)
+
+    def _say_missing(self) -> list[str]:
+        if not self.missing:
+            return []
+        named = [
+            f"{city} {write_spans(spans)}"
+            for city, spans in to_days(sorted(self.missing)).items()
+        ]
+        more = len(named) - _NAMED_AT_MOST
+        return [
+            f"{len(self.missing)} city-days have no pings in the lake to derive from "
+            "(`mobility gaps` says why): "
+            + "; ".join(named[:_NAMED_AT_MOST])
+            + (f"; and {more} more cities" if more > 0 else "")
+        ]
+
+
 def derive_partitions(
     context: dg.AssetExecutionContext,
     cities: CitiesResource,
@@ -55,20 +116,23 @@ def derive_partitions(
     """Derive the partitions of a run.
 
     Raises:
-        CityDaysMissingError: some rest on pings that are not there; the others stand.
+        CityDaysMissingError: some rest on pings that are not there, which fails a run
+            that somebody asked for; or something is wrong with a city. The others stand.
     """
-    known, derivation = cities.create().load(), analytics.open()
+    known, derivation, lacking = cities.create().load(), analytics.open(), Lacking()
     days: dict[str, list[date]] = {}
     for key in context.partition_keys:
         city_day = to_city_day(key)
         days.setdefault(city_day.city, []).append(city_day.date)
-    missing = [
-        city_day
-        for key, dates in days.items()
-        for city_day in derive(context, derivation, known.find(key), dates, make)
-    ]
-    if missing:
-        raise missing_error(missing)
+    for key, dates in days.items():
+        with lacking.noting(key):
+            city = known.find(key)
+            lacking.missing |= {*derive(context, derivation, city, dates, make)}
+    if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true":
+        # A change of one day asks for every day around it; nobody asked for those.
+        context.log.info(f"nothing to derive {len(lacking.missing)} city-days from")
+        lacking.missing.clear()
+    lacking.check()
 
 
 def derive(
@@ -81,29 +145,14 @@ def derive(
     """Derive days of a city and report each; returns those that cannot be."""
     missing: list[CityDay] = []
     for day in days:
-        made = make(derivation, city, day)
+        with derivation.hold(day):
+            made = make(derivation, city, day)
         if made is None:
             missing.append(CityDay(city.key, day))
             continue
         for table, published in made.items():
             context.log_event(_report(table, published))
     return missing
-
-
-def missing_error(missing: Sequence[CityDay]) -> CityDaysMissingError:
-    """Make the error that names city-days without pings."""
-    named = [
-        f"{city} {write_spans(spans)}"
-        for city, spans in to_days(sorted(missing)).items()
-    ]
-    more = len(named) - _NAMED_AT_MOST
-    return CityDaysMissingError(
-        f"{len(missing)} city-days have no pings in the lake to derive from: "
-        + "; ".join(named[:_NAMED_AT_MOST])
-        + (f"; and {more} more cities" if more > 0 else "")
-        + ". `mobility gaps` says why",
-        Counter(not_in_the_lake=len(missing)),
-    )
 
 
 def _report(

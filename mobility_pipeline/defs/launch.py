@@ -193,7 +193,7 @@ def _process_tags() -> dict[str, str]:
 def _find_failures(result: dg.ExecuteInProcessResult) -> dict[str, tuple[str, str]]:
     """Return the error's class and message of each step that failed."""
     failed = {
-        event.step_key: describe_failure(event)
+        str(event.step_key): describe_failure(event)
         for event in result.all_events
         if event.is_step_failure
     }

@@ -63,9 +63,9 @@ class Origin:
     inputs: Sequence[Input]
     regions: RegionSource | None
     observed_hours: Sequence[datetime]
-    """Instants at which local hours start, of which the rows know; sorted."""
+    """Instants at which hours of the day start, of which the rows know; sorted."""
     expected_hours_count: int
-    """Local hours of the day: 23, 24 or 25."""
+    """Hours of the day: 24 of a UTC day, 23, 24 or 25 of a local one."""
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     """Reason -> rows of the input that were left out."""
 
@@ -91,7 +91,7 @@ class DerivedManifest(Frozen):
 
     @property
     def coverage_ratio(self) -> float:
-        """Share of the day's local hours that were observed."""
+        """Share of the day's hours that were observed."""
         return len(self.observed_hours) / self.expected_hours_count
 
     def is_made_from(

@@ -15,6 +15,7 @@ from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.resources.profiles import open_profiles
 from mobility_pipeline.resources.regions import open_region_map
 from mobility_pipeline.settings import Settings
+from mobility_pipeline.vendor.ledger import open_ledger
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ def open_derivation(settings: Settings) -> Derivation:
         ConfigurationError: ANALYTICS_SOURCE is no feed, or no bucket is set.
         ProfilesRefusedError: ANALYTICS_PROFILES cannot be used.
         StorageError: S3 failed, where the profiles are there.
+        LedgerError: the database of its locks is locked or gone.
     """
     return Derivation(
         source=FeedSource(make_lake(settings, source_feed(settings))),
         tables=open_derived_tables(settings),
         open_regions=partial(open_region_map, settings),
         profiles=_open_profiles(settings),
+        hold=partial(open_ledger(settings.ledger_url).landing_lock, "analytics"),
     )
 
 

@@ -6,6 +6,7 @@ deriving twice costs a few small reads.
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache, partial
@@ -92,6 +93,8 @@ class Derivation:
     tables: DerivedTables
     open_regions: Callable[[City], RegionMap]
     profiles: Profiles | None
+    hold: Callable[[date], AbstractContextManager[None]]
+    """Keeps other processes from deriving the same day, which would mix their parts."""
     _regions: dict[str, RegionMap] = field(default_factory=dict[str, RegionMap])
 
     def derive_positionfixes(self, city: City, day: date) -> Made | None:
@@ -106,7 +109,8 @@ class Derivation:
         made = make_positionfixes(
             self.source.read(city_day), city, self._region_map(city)
         )
-        hours = made.table["hour_at"].unique().sort().to_list()
+        # A UTC day's own hours: a city's may start half past, and 25 of them overlap it.
+        hours = made.table["at"].dt.truncate("1h").unique().sort().to_list()
         about = Origin(
             [origin], self._region_source(city), hours, _UTC_HOURS, made.dropped
         )

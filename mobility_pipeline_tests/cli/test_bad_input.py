@@ -31,6 +31,7 @@ VERBS = {
     "plan": ("plan", *FULL),
     "request": ("request", *FULL),
     "gaps": ("gaps",),
+    "derive": ("derive",),
     "recover": ("recover",),
     "recover --dry-run": ("recover", "--dry-run"),
     "coverage picture": ("coverage", "picture", "calendar.html"),

@@ -12,6 +12,21 @@ from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.errors import ConfigurationError
 from mobility_pipeline.settings import PROJECT, Settings
 
+ANALYTICS = {
+    f"analytics/{name}"
+    for name in (
+        "positionfixes",
+        "device_hours",
+        "presence",
+        "flows",
+        "od",
+        "staypoints",
+        "dwell",
+        "device_days",
+        "home_regions",
+    )
+}
+
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -29,9 +44,9 @@ def _asset_keys(defs: dg.Definitions) -> set[str]:
 
 
 def test_published_names() -> None:
-    """One asset with checks per enabled feed, four jobs, six schedules, three sensors."""
+    """Assets of feeds with their checks and of derived tables, jobs, schedules, sensors."""
     defs = build_defs()
-    assert _asset_keys(defs) == {"lake/pings_full"}
+    assert _asset_keys(defs) == {"lake/pings_full", *ANALYTICS}
     repository = defs.get_repository_def()
     checks = defs.resolve_asset_graph().asset_check_keys
     assert {(key.asset_key.to_user_string(), key.name) for key in checks} == {
@@ -52,6 +67,7 @@ def test_published_names() -> None:
         "observe_coverage_job",
         "check_lake_job",
         "prune_history_job",
+        "derive_city_days_job",
     } <= {*repository.job_names}
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "load_daily_city_days_schedule",
@@ -65,6 +81,7 @@ def test_published_names() -> None:
         "sync_city_partitions_sensor",
         "report_failed_city_days_sensor",
         "alert_sensor",
+        "derive_changed_city_days_sensor",
     }
 
 
@@ -89,7 +106,7 @@ def test_each_enabled_schema_is_an_asset(monkeypatch: pytest.MonkeyPatch) -> Non
         build_defs()
     monkeypatch.setenv("S3_BUCKET_MOVEMENT_PINGS_TRIPS", "trips")
     defs = build_defs()
-    assert _asset_keys(defs) == {"lake/pings_full", "lake/pings_trips"}
+    assert _asset_keys(defs) == {"lake/pings_full", "lake/pings_trips", *ANALYTICS}
     assert defs.resolve_job_def("request_city_days_job")
 
 
@@ -100,3 +117,18 @@ def test_schedule_starts_at_sync_time_in_utc(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert schedule.cron_schedule == "30 4 * * *"
     assert schedule.execution_timezone == "UTC"
+
+
+def test_tables_are_derived_from_the_feed_that_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ANALYTICS_SOURCE; a feed that is not enabled is refused by the variable's name."""
+    configs = {"movement/job/pings": {"enabled_schemas": ["FULL", "TRIPS"]}}
+    monkeypatch.setenv("DAILY_SYNC_ENDPOINT_CONFIGS", json.dumps(configs))
+    monkeypatch.setenv("ANALYTICS_SOURCE", "pings_trips")
+    graph = build_defs().resolve_asset_graph()
+    fixes = graph.get(dg.AssetKey(["analytics", "positionfixes"]))
+    assert fixes.parent_keys == {dg.AssetKey(["lake", "pings_trips"])}
+    monkeypatch.setenv("ANALYTICS_SOURCE", "pings_basic")
+    with pytest.raises(ConfigurationError, match="ANALYTICS_SOURCE"):
+        build_defs()
