@@ -31,12 +31,7 @@ check: .venv/ready
 	  $(BIN)/dagster definitions validate -m mobility_pipeline.definitions
 
 dev: .venv/ready
-	@test -n "$$DAGSTER_HOME" || \
-	  { mkdir -p .dagster && ln -sf ../dagster.yaml .dagster/dagster.yaml; }
-	@export DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}"; \
-	trap 'kill $$console 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/mobility console & console=$$!; \
-	$(BIN)/dagster dev -w workspace.yaml
+	$(BIN)/mobility dev
 
 bench: .venv/ready .venv-bench/ready
 	$(BIN)/python -m bench $(BENCH)
@@ -49,6 +44,17 @@ bench: .venv/ready .venv-bench/ready
 	else \
 	  $(PYTHON) -m venv .venv-bench && \
 	  .venv-bench/bin/pip install --quiet -r $<; \
+	fi
+	@touch $@
+
+# scikit-mobility, which bench/staypoints.py compares with.
+.venv-peers/ready: bench/requirements-peers.lock
+	@if command -v uv >/dev/null; then \
+	  uv venv --allow-existing --quiet --python 3.11 .venv-peers && \
+	  VIRTUAL_ENV=.venv-peers uv pip install --quiet --no-deps -r $<; \
+	else \
+	  python3.11 -m venv .venv-peers && \
+	  .venv-peers/bin/pip install --quiet --no-deps -r $<; \
 	fi
 	@touch $@
 

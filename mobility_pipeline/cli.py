@@ -22,6 +22,7 @@ from mobility_pipeline.cli_city import edit, reactivate, show
 from mobility_pipeline.cli_console import console
 from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_derive import derive
+from mobility_pipeline.cli_dev import dev
 from mobility_pipeline.cli_erase import erase
 from mobility_pipeline.cli_history import backup, diff, history, restore
 from mobility_pipeline.cli_jobs import jobs
@@ -260,6 +261,7 @@ coverage.add_command(erase)
 app.add_command(console)
 app.add_command(coverage)
 app.add_command(derive)
+app.add_command(dev)
 app.add_command(jobs)
 app.add_command(recover)
 

@@ -65,7 +65,7 @@ def list_jobs(
     documents = [job_document(job) | _times(job, now) for job in found]
     rows = [
         [
-            *(document[column] for column in _COLUMNS),
+            *(document[column] or "–" for column in _COLUMNS),
             write_duration(document["age_s"]),
             write_duration(document["wait_s"]),
         ]

@@ -11,7 +11,7 @@ from mobility_pipeline.alerts.problems import (
     Kind,
     Problem,
     Span,
-    request_command,
+    ask_command,
     to_city_days,
 )
 from mobility_pipeline.cities.city import CityDay
@@ -176,7 +176,7 @@ def _write_days(problem: Problem, block: _Block) -> Iterator[str]:
 def _write_advice(problem: Problem, days: Days) -> str:
     if problem.kind is not Kind.DAYS:
         return problem.by_person
-    return f"{problem.by_person} `{request_command(problem.feed, days)}`"
+    return f"{problem.by_person} `{ask_command(problem.feed, problem.reason, days)}`"
 
 
 def _find_moved(changes: Changes) -> dict[CityDay, Alert]:

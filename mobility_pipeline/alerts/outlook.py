@@ -86,8 +86,8 @@ def advise(state: CityDayState, plans: Counter[Plan], job_id: str | None) -> str
     again = "Then ask again:"
     if state is CityDayState.DEFERRED_QUOTA:
         return (
-            "Raise VERASET_MONTHLY_JOBS, or wait for the next month (`mobility jobs quota` "
-            f"shows the use). {again}"
+            "Where VERASET_MONTHLY_JOBS is the limit, raise it, else ask the vendor; or wait "
+            f"for the next month (`mobility jobs quota` shows the use). {again}"
         )
     if state is CityDayState.REJECTED:
         return f"Tell the vendor what is wrong with the delivery. {again}"

@@ -112,12 +112,22 @@ def to_city_days(days: Days) -> frozenset[CityDay]:
     )
 
 
-def request_command(feed: str, days: Days) -> str:
-    """Return the command that asks for missing days, whatever recovery thinks of them."""
+_NEVER_BOUGHT = frozenset({"not_requested", "deferred_quota"})
+
+
+def ask_command(feed: str, reason: str, days: Days) -> str:
+    """Return the command that asks for missing days.
+
+    What was never bought is asked for by recovery, for all cities that lack it in one go:
+    city by city it would take many times the vendor jobs. What was, is asked for whatever
+    recovery thinks of it.
+    """
     start = min(start for spans in days.values() for start, _ in spans)
     end = max(end for spans in days.values() for _, end in spans)
     cities = [f"--city {city}" for city in days] if len(days) <= _NAMED_CITIES else []
     span = f"--from {start} --to {end}"
+    if reason in _NEVER_BOUGHT:
+        return f"mobility recover --feed {feed} {span}"
     return " ".join(["mobility request --feed", feed, *cities, span])
 
 

@@ -2,12 +2,9 @@
 
 import polars as pl
 
+from mobility_pipeline.analytics.great_circle import distance_m
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import DEVICE_DAYS, POSITIONFIXES
-
-_EARTH_M = 6_371_008.8
-"""Mean radius, IUGG."""
-_AXES = ("x", "y", "z")
 
 
 def measure_device_days(fixes: pl.DataFrame) -> pl.DataFrame:
@@ -29,18 +26,21 @@ def measure_device_days(fixes: pl.DataFrame) -> pl.DataFrame:
     """
     key = list(POSITIONFIXES.key)
     # Sorted, since sums of floats depend on their order.
-    points = fixes.lazy().unique(key).sort(key).with_columns(**_unit_vector())
-    means = {f"mean_{axis}": pl.col(axis).mean().over("device_id") for axis in _AXES}
-    length = sum(pl.col(name) ** 2 for name in means) ** 0.5
-    chord = sum((pl.col(axis) - pl.col(f"mean_{axis}") / length) ** 2 for axis in _AXES)
-    distance_m = 2 * _EARTH_M * (chord**0.5 / 2).clip(0, 1).arcsin()
+    points = fixes.lazy().unique(key).sort(key).with_columns(*_center()).collect()
+    away_m = distance_m(
+        *(
+            points[name].to_numpy()
+            for name in ("lon", "lat", "center_lon", "center_lat")
+        )
+    )
     measured = (
-        points.with_columns(**means)
-        .with_columns(squared=distance_m**2)
+        points.lazy()
+        .with_columns(squared=pl.Series(away_m) ** 2)
         .group_by("device_id", maintain_order=True)
         .agg(
             fixes_count=pl.len(),
             observed_hours_count=pl.col("hour_at").n_unique(),
+            # Of one fix exactly 0: its centre is itself but for rounding.
             radius_of_gyration_m=pl.when(pl.len() > 1)
             .then(pl.col("squared").mean() ** 0.5)
             .otherwise(0.0),
@@ -50,6 +50,13 @@ def measure_device_days(fixes: pl.DataFrame) -> pl.DataFrame:
     return shape_as(measured, DEVICE_DAYS)
 
 
-def _unit_vector() -> dict[str, pl.Expr]:
+def _center() -> tuple[pl.Expr, pl.Expr]:
+    """Return longitude and latitude of each device's mean unit vector."""
     lat, lon = pl.col("lat").radians(), pl.col("lon").radians()
-    return {"x": lat.cos() * lon.cos(), "y": lat.cos() * lon.sin(), "z": lat.sin()}
+    axes = lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()
+    x, y, z = (axis.mean().over("device_id") for axis in axes)
+    center_lat = pl.arctan2(z, (x**2 + y**2).sqrt())
+    return (
+        pl.arctan2(y, x).degrees().alias("center_lon"),
+        center_lat.degrees().alias("center_lat"),
+    )

@@ -20,20 +20,23 @@ def find_home_regions(
     last_day: date,
     observed_hours: Collection[datetime],
     time_zone: str,
+    *,
+    window_days: int = WINDOW_DAYS,
 ) -> pl.DataFrame:
     """Find the region in which each device was seen in most nights, and in at least three.
 
     A night is 19:00 to 07:00 local time and belongs to the day of its evening. Of regions
-    with equally many nights the one with more fixes at night is the home, then the
-    smaller id.
+    with equally many nights the one with the smaller id is the home: how many fixes a
+    night has says more about the phone's apps than about its owner.
 
     Args:
         device_hours: rows of `DEVICE_HOURS` of one city and the local days of the window
             that are there, each once, in any order.
         last_day: evening of the window's last night, of which only the part before
-            midnight can be there; the window is 28 nights.
+            midnight can be there.
         observed_hours: instants at which observed local hours start.
         time_zone: the city's.
+        window_days: nights in the window.
 
     Returns:
         Rows of `HOME_REGIONS`, sorted by its key: devices without a home are in none.
@@ -44,20 +47,19 @@ def find_home_regions(
         Vanhoof, Reis, Ploetz, Smoreda (2018), Assessing the quality of home detection from
         mobile phone data for official statistics, J. Off. Stat. 34(4): most nights.
     """
-    first = last_day - timedelta(days=WINDOW_DAYS - 1)
+    first = last_day - timedelta(days=window_days - 1)
     in_window = pl.col("night").is_between(first, last_day)
     nights = device_hours.lazy().with_columns(night=_night(time_zone)).filter(in_window)
     by_region = nights.group_by("device_id", "region_id").agg(
-        nights_count=pl.col("night").n_unique(),
-        fixes_count=pl.col("fixes_count").sum(),
+        nights_count=pl.col("night").n_unique()
     )
     observed = nights.group_by("device_id").agg(
         observed_nights_count=pl.col("night").n_unique()
     )
     homes = (
         by_region.sort(
-            ["device_id", "nights_count", "fixes_count", "region_id"],
-            descending=[False, True, True, False],
+            ["device_id", "nights_count", "region_id"],
+            descending=[False, True, False],
         )
         .unique("device_id", keep="first", maintain_order=True)
         .filter(pl.col("nights_count") >= MIN_NIGHTS)
@@ -66,7 +68,7 @@ def find_home_regions(
     )
     known = _to_frame(observed_hours).with_columns(night=_night(time_zone))
     covered = known.filter(in_window)["night"].n_unique()
-    ratio = pl.lit(covered / WINDOW_DAYS)
+    ratio = pl.lit(covered / window_days)
     return shape_as(homes.with_columns(coverage_ratio=ratio), HOME_REGIONS)
 
 

@@ -8,15 +8,28 @@ minutes lie between both. Two things that pings ask for besides:
   with its last fix before, and the fix after it is an anchor;
 * so does the last one of the fixes, as nothing follows.
 
-Without such silences these are the stops of trackintel (`generate_staypoints`, sliding,
-`include_last=True`), and of scikit-mobility (`stay_locations`), which takes medians for
-the place where we and trackintel take means. trackintel throws a stop away when a silence
-follows; scikit-mobility lets it last until the next fix, however late.
+How long a silence is, is our choice: an hour is the step in which presence and flows see
+devices. Fixes of one local day give staypoints of that day: midnight cuts them.
+
+Two libraries find the same stops, the same starts and ends, where no device is silent
+(tests and `python -m bench.staypoints` hold us against both):
+
+* trackintel 1.4, `generate_staypoints(method="sliding", dist_threshold=200,
+  time_threshold=20, gap_threshold=1e6, include_last=True)`: also the same centroids.
+  Without `include_last` the last stop of each device is missing.
+* scikit-mobility 1.3, `stay_locations(minutes_for_a_stop=20 - 1e-6,
+  spatial_radius_km=0.2)`: it wants a stop to be longer than the time, not as long, and a
+  fix to be farther than the distance to end it, not as far. It always keeps the last
+  stop, and takes the median of the fixes for its place, without the device's last fix.
+
+After a silence longer than `gap_threshold` or `no_data_for_minutes` both begin anew as we
+do, but throw away what went before, however long the device had stayed. Given each stretch
+between two silences as a device of its own, they find our stops again.
 
 References:
     Li, Zheng, Xie, Chen, Liu, Ma (2008), Mining user similarity based on location history,
-    GIS '08. Hariharan, Toyama (2004), Project Lachesis, GIScience '04; 200 m and 20 minutes
-    are Li's.
+    GIS '08: the anchor, 200 m and 20 minutes. Hariharan, Toyama (2004), Project Lachesis,
+    GIScience '04: of a stay all pairs of fixes are near each other, not each to its first.
 """
 
 import numba

@@ -15,8 +15,8 @@ COLUMNS = ("longitude", "latitude")
 MIN_INSIDE_RATIO = 0.8
 """Distances on a sphere are up to 0.56 % off those on the ellipsoid: 1.1 % of a disc; and
 the vendor may tag the whole day of a device that was inside for a moment."""
-MIN_PLACED_RATIO = 0.99
-"""Pings whose position is not readable are a few in a million."""
+MIN_PLACED_RATIO = 0.95
+"""Pings without a readable position say nothing of the area; one in a hundred is usual."""
 
 _WGS84 = Geod(ellps="WGS84")
 

@@ -6,7 +6,7 @@ import pytest
 
 from mobility_pipeline.alerts.missing import find_missing_problems
 from mobility_pipeline.alerts.outlook import Outlook
-from mobility_pipeline.alerts.problems import Problem, request_command
+from mobility_pipeline.alerts.problems import Problem, ask_command
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.vendor.records import (
     CityDayRecord,
@@ -100,9 +100,19 @@ def test_days_of_one_city_are_ranges() -> None:
             (date(2025, 3, 1), date(2025, 3, 3)),
         )
     }
-    assert request_command("pings_full", problems[0].days) == (
-        "mobility request --feed pings_full --city c/a --from 2025-02-21 --to 2025-03-03"
-    )
+
+
+def test_what_was_never_bought_is_asked_for_by_recovery_for_all_cities_at_once() -> (
+    None
+):
+    """City by city it would be as many vendor jobs; what failed is asked for by name."""
+    days = {"c/a": ((date(2025, 2, 21), date(2025, 3, 3)),)}
+    span = "--from 2025-02-21 --to 2025-03-03"
+    for reason in ("not_requested", "deferred_quota"):
+        command = ask_command("pings_full", reason, days)
+        assert command == f"mobility recover --feed pings_full {span}"
+    command = ask_command("pings_full", "rejected", days)
+    assert command == f"mobility request --feed pings_full --city c/a {span}"
 
 
 def test_days_that_the_daily_load_is_about_to_ask_for_are_no_problem() -> None:
@@ -198,7 +208,7 @@ def test_a_requested_day_whose_job_is_gone_stands_as_before() -> None:
             0,
             ALL_ON,
             "The daily load asks for them at 2025-03-21 02:00 UTC.",
-            "Raise VERASET_MONTHLY_JOBS",
+            "VERASET_MONTHLY_JOBS is the limit, raise it",
         ),
     ],
 )

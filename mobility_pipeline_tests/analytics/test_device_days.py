@@ -1,21 +1,13 @@
-import numpy as np
+import geopandas as gpd
 import polars as pl
 import pytest
+import trackintel as ti
+from trackintel.analysis import radius_gyration
 
 from mobility_pipeline.analytics.device_days import measure_device_days
 from mobility_pipeline.analytics.dwell import measure_dwell
 from mobility_pipeline.schemas.derived import DEVICE_DAYS
 from mobility_pipeline_tests.analytics.tracks import make_tracks
-
-_EARTH_M = 6_371_008.8
-
-
-def _haversine_m(
-    lat_a: float, lon_a: float, lat: np.ndarray, lon: np.ndarray
-) -> np.ndarray:
-    half = np.sin((lat - lat_a) / 2) ** 2
-    half += np.cos(lat_a) * np.cos(lat) * np.sin((lon - lon_a) / 2) ** 2
-    return 2 * _EARTH_M * np.arcsin(np.sqrt(half))
 
 
 def test_radius_of_gyration_of_two_points_is_half_their_distance() -> None:
@@ -28,15 +20,34 @@ def test_radius_of_gyration_of_two_points_is_half_their_distance() -> None:
     assert (row["fixes_count"], row["observed_hours_count"]) == (2, 1)
 
 
-def test_radius_of_gyration_agrees_with_the_planar_definition() -> None:
-    """Within a city the mean of degrees is the centre (as in scikit-mobility)."""
+def test_radius_of_gyration_agrees_with_trackintel() -> None:
+    """Within a city its mean of degrees is our centre; its sphere is 9 m smaller."""
     fixes = make_tracks(3, devices=5, fixes=300)
+    frame = fixes.select("device_id", "at", "lon", "lat").to_pandas()
+    points = gpd.GeoDataFrame(
+        {
+            "user_id": frame["device_id"],
+            "started_at": frame["at"],
+            "finished_at": frame["at"],
+        },
+        geometry=gpd.points_from_xy(frame["lon"], frame["lat"]),
+        crs="EPSG:4326",
+    )
+    theirs = radius_gyration(ti.Staypoints(points)).sort_index()
     ours = measure_device_days(fixes)
-    for device, radius in ours.select("device_id", "radius_of_gyration_m").rows():
-        mine = fixes.filter(pl.col("device_id") == device)
-        lat, lon = (np.radians(mine[name].to_numpy()) for name in ("lat", "lon"))
-        away = _haversine_m(lat.mean(), lon.mean(), lat, lon)
-        assert radius == pytest.approx(np.sqrt((away**2).mean()), rel=1e-5)
+    assert ours["device_id"].to_list() == theirs.index.to_list()
+    assert ours["radius_of_gyration_m"].to_list() == pytest.approx(
+        theirs.to_list(), rel=1e-5
+    )
+
+
+def test_radius_of_gyration_is_right_across_the_antimeridian() -> None:
+    """By hand: the two points of the equator again, on either side of it."""
+    fixes = make_tracks(1, devices=1, fixes=2).with_columns(
+        lat=pl.lit(0.0), lon=pl.Series([179.99, -179.99])
+    )
+    radius = measure_device_days(fixes)["radius_of_gyration_m"].item()
+    assert radius == pytest.approx(1_111.95, abs=0.01)
 
 
 def test_device_with_one_fix_has_radius_zero() -> None:

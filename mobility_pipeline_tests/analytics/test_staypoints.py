@@ -1,32 +1,30 @@
 from datetime import timedelta
+from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import polars as pl
 import pytest
-import trackintel as ti
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from trackintel.geogr import point_haversine_dist as haversine_m
 
-from mobility_pipeline.analytics.regions import RegionMap
-from mobility_pipeline.analytics.staypoints import detect_staypoints
-from mobility_pipeline_tests.analytics.tracks import START, make_tracks
+from bench.staypoints import (
+    FIXTURE,
+    find_with_trackintel,
+    make_fixture_fixes,
+    make_trackintel_fixes,
+)
+from mobility_pipeline.analytics.staypoints import SILENCE_S, detect_staypoints
+from mobility_pipeline_tests.analytics.tracks import (
+    NOWHERE,
+    START,
+    cut_at_silences,
+    make_tracks,
+)
 
-_EARTH_M = 6_371_008.8
-_DEGREE_M = _EARTH_M * np.pi / 180
-
-
-class _Nowhere(RegionMap):
-    """A map without regions."""
-
-    def __init__(self) -> None:
-        pass
-
-    def assign(self, lon: np.ndarray, lat: np.ndarray) -> pl.Series:
-        return pl.Series("region_id", [None] * len(lon), pl.String)
-
-
-NOWHERE = _Nowhere()
+_DEGREE_M = 6_371_008.8 * np.pi / 180
+_INSTANTS = dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us", "UTC"))
 
 
 def make_track(*fixes: tuple[float, float], device: str = "a") -> pl.DataFrame:
@@ -107,36 +105,48 @@ def test_center_is_the_mean_also_across_the_antimeridian() -> None:
 def test_agrees_with_trackintel() -> None:
     """Same starts, ends and centroids on generated tracks without silences."""
     fixes = make_tracks(7, devices=20, fixes=600)
-    frame = fixes.select("device_id", "at", "lon", "lat").to_pandas()
-    points = gpd.GeoDataFrame(
-        {"user_id": frame["device_id"], "tracked_at": frame["at"]},
-        geometry=gpd.points_from_xy(frame["lon"], frame["lat"]),
-        crs="EPSG:4326",
-    )
-    _, theirs = ti.Positionfixes(points).generate_staypoints(
-        method="sliding",
-        dist_threshold=200,
-        time_threshold=20,
-        gap_threshold=1e6,
-        include_last=True,
-    )
-    theirs = theirs.sort_values(["user_id", "started_at"])
+    theirs = find_with_trackintel(make_trackintel_fixes(fixes))
     ours = detect_staypoints(fixes, NOWHERE)
-    assert ours.height == len(theirs) > 100
-    assert ours["device_id"].to_list() == theirs["user_id"].to_list()
-    assert ours["started_at"].to_list() == theirs["started_at"].to_list()
-    assert ours["finished_at"].to_list() == theirs["finished_at"].to_list()
-    np.testing.assert_allclose(ours["lon"], theirs.geometry.x, atol=1e-9)
-    np.testing.assert_allclose(ours["lat"], theirs.geometry.y, atol=1e-9)
+    assert ours.height > 100
+    assert_frame_equal(ours.select(theirs.columns), theirs, abs_tol=1e-9)
 
 
-@given(st.integers(0, 10_000), st.integers(30, 400))
+def test_agrees_with_trackintel_between_silences() -> None:
+    """A device is as many of its own as there are stretches between its silences."""
+    fixes = make_tracks(8, devices=12, fixes=300, silent=0.02)
+    stretches = cut_at_silences(fixes, SILENCE_S)
+    theirs = find_with_trackintel(make_trackintel_fixes(stretches))
+    device = pl.col("device_id").str.head(len("d00000"))
+    expected = theirs.with_columns(device).sort("device_id", "started_at")
+    ours = detect_staypoints(fixes, NOWHERE)
+    assert ours.height > 50
+    assert_frame_equal(ours.select(expected.columns), expected, abs_tol=1e-9)
+
+
+def test_agrees_with_scikit_mobility() -> None:
+    """Same starts and ends as the recorded ones; medians are close to our means."""
+    theirs = pl.read_csv(FIXTURE, schema_overrides=_INSTANTS)
+    ours = detect_staypoints(make_fixture_fixes(), NOWHERE).select(theirs.columns)
+    assert ours.height > 25
+    times = ["device_id", "started_at", "finished_at"]
+    assert_frame_equal(ours.select(times), theirs.select(times))
+    north_m = (ours["lat"] - theirs["lat"]) * _DEGREE_M
+    east_m = (ours["lon"] - theirs["lon"]) * _DEGREE_M * np.cos(np.radians(50))
+    # Fixes are up to 40 m from where a device dwells, in either direction.
+    assert max(north_m.abs().max(), east_m.abs().max()) < 40
+
+
+@given(
+    st.integers(0, 10_000), st.integers(30, 400), st.sampled_from([0, 0.05]), st.data()
+)
 @settings(max_examples=25, deadline=None)
-def test_laws(seed: int, every_s: int) -> None:
-    """Shuffled and doubled rows change nothing; stays are long and never overlap."""
-    fixes = make_tracks(seed, devices=3, fixes=80, every_s=every_s)
+def test_laws(seed: int, every_s: int, silent: float, data: st.DataObject) -> None:
+    """Shuffled and doubled rows change nothing; stays are long, near and never overlap."""
+    fixes = make_tracks(seed, devices=3, fixes=80, every_s=every_s, silent=silent)
     found = detect_staypoints(fixes, NOWHERE)
     mixed = pl.concat([fixes, fixes]).sample(fraction=1, shuffle=True, seed=seed)
+    doubled = mixed.head(data.draw(st.integers(0, fixes.height)))
+    mixed = pl.concat([doubled, fixes])
     assert detect_staypoints(mixed, NOWHERE).equals(found)
     lasts = found["finished_at"] - found["started_at"]
     assert (lasts >= timedelta(minutes=20)).all()
@@ -144,3 +154,17 @@ def test_laws(seed: int, every_s: int) -> None:
         pl.col("started_at").shift(-1).over("device_id") >= pl.col("finished_at")
     )
     assert later["started_at"].drop_nulls().all()
+    for stop in found.iter_rows(named=True):
+        assert_within_reach(fixes, stop)
+
+
+def assert_within_reach(fixes: pl.DataFrame, stop: dict[str, Any]) -> None:
+    """Each of a staypoint's fixes is less than 200 m from the first of them."""
+    mine = fixes.filter(
+        device_id=stop["device_id"],
+    ).filter(pl.col("at") >= stop["started_at"])
+    members = mine.sort("at").head(stop["fixes_count"])
+    lon, lat = members["lon"].to_numpy(), members["lat"].to_numpy()
+    away_m = haversine_m(lon[0], lat[0], lon, lat)
+    assert away_m.max() < 200
+    assert members["at"][-1] <= stop["finished_at"]

@@ -11,9 +11,9 @@ import pytest
 from mobility_pipeline.cities.geojson import dump_geojson
 from mobility_pipeline.defs.lake import run_config
 from mobility_pipeline.defs.launch import open_instance
-from mobility_pipeline.demo_servers import start_dagster
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.feeds import FEEDS
+from mobility_pipeline.servers import start_dagster
 from mobility_pipeline_tests.conftest import CITIES, Workplace
 from mobility_pipeline_tests.defs.web_ui import WebUi, read_check_partitions
 from mobility_pipeline_tests.waiting import wait_until

@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mobility_pipeline.cities.geojson import city_to_feature, dump_geojson
-from mobility_pipeline.demo_servers import start_console
+from mobility_pipeline.servers import start_console
 from mobility_pipeline.serving.console.passwords import hash_password
 from mobility_pipeline.settings import child_environment
 from mobility_pipeline_tests.cities.examples import KEY, make_city

@@ -16,7 +16,7 @@ from mobility_pipeline.cities.geojson import (
     dump_geojson,
     parse_city,
 )
-from mobility_pipeline.demo_servers import start_console
+from mobility_pipeline.servers import start_console
 from mobility_pipeline.serving.console.sessions import COOKIE
 from mobility_pipeline_tests.cities.examples import KEY, make_city
 from mobility_pipeline_tests.cities.uploads.files import make_shapefile, make_zip

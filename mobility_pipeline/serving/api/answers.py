@@ -21,6 +21,7 @@ from mobility_pipeline.serving.api.hours import (
     read_hour,
     utc_days,
 )
+from mobility_pipeline.serving.api.memory import about_to_read
 from mobility_pipeline.serving.api.places import Place, Places
 from mobility_pipeline.serving.api.provenance import Provenance
 
@@ -163,6 +164,7 @@ class Answers:
 
     def _state(self, place: Place, dates: Sequence[date]) -> str | None:
         """Return why UTC days are not there, by the ledger; null = they are."""
+        about_to_read()
         known = self.states(place.city.key, dates[0], dates[-1])
         states = [known.get(day, NOT_REQUESTED) for day in dates]
         return next((state for state in states if state != _DELIVERED), None)

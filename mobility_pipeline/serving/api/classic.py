@@ -62,7 +62,7 @@ def add_classic_routes(
             found = answers.presence(region_id, produce_hour, city, fold)
             return envelop(count_of(found, portrait_id), found.provenance)
 
-        return await responder.give(request, (JSON,), make)
+        return await responder.give(request, (JSON,), make, is_quick=True)
 
     @router.get("/v1/regionPortrait", summary="Who is in a region: gender and age band")
     async def describe_region(
@@ -82,7 +82,7 @@ def add_classic_routes(
             }
             return envelop(data, found.provenance)
 
-        return await responder.give(request, (JSON,), make)
+        return await responder.give(request, (JSON,), make, is_quick=True)
 
     @router.get(
         "/v1/regionInflowOutflow",
@@ -108,7 +108,7 @@ def add_classic_routes(
             }
             return Written(write_json([answer]))
 
-        return await responder.give(request, (JSON,), make)
+        return await responder.give(request, (JSON,), make, is_quick=True)
 
 
 def envelop(data: object, provenance: Provenance) -> Written:

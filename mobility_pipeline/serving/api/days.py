@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 import polars as pl
 
@@ -18,12 +17,14 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.derived import DerivedManifest, DerivedTables
 from mobility_pipeline.schemas.derived import DerivedTable
 from mobility_pipeline.serving.api.hiding import hide_small
+from mobility_pipeline.serving.api.memory import about_to_read
 
 FRESH_S = 5.0
 """Seconds for which what was read of the lake counts as what stands there."""
 _ROWS_BYTES = 512 * 2**20
 """Memory for rows; what was not asked for longest goes first."""
 _MANIFESTS = 20_000
+_READERS = 64
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,12 @@ class Day:
     """Hex digest of the manifest: changes when the rows may."""
     rows: pl.DataFrame
 
-    @cached_property
-    def _places(self) -> Mapping[tuple[datetime, str], tuple[int, int]]:
-        key = ["hour_at", "region_id"]
-        numbered = self.rows.select(key).with_row_index("row")
-        groups = numbered.group_by(key).agg(first=pl.col("row").min(), length=pl.len())
-        return {
-            (hour_at, region): (first, length)
-            for hour_at, region, first, length in groups.iter_rows()
-        }
+    groups: Mapping[tuple[datetime, str], tuple[int, int]]
+    """Hour and region -> the first of their rows, and how many; empty without regions."""
 
     def find(self, hour_at: datetime, region_id: str) -> pl.DataFrame:
         """Return the rows of an hour and region; none where nobody was there."""
-        first, length = self._places.get((hour_at, region_id), (0, 0))
+        first, length = self.groups.get((hour_at, region_id), (0, 0))
         return self.rows.slice(first, length)
 
 
@@ -71,7 +65,7 @@ class Days:
         self._min_devices = min_devices
         self._now_s = now_s
         self._lock = threading.Lock()
-        self._locks: dict[tuple[str, CityDay], threading.Lock] = {}
+        self._reading = [threading.Lock() for _ in range(_READERS)]
         self._manifests: OrderedDict[
             tuple[str, CityDay], tuple[float, DerivedManifest | None]
         ] = OrderedDict()
@@ -92,7 +86,9 @@ class Days:
             read_at, known = self._manifests.get(key, (float("-inf"), None))
         if self._now_s() - read_at < FRESH_S:
             return known
+        about_to_read()
         found = self._tables.read_manifest(table, city_day)
+        found = known if found == known else found  # rows are kept by the object
         with self._lock:
             self._manifests[key] = (self._now_s(), found)
             self._manifests.move_to_end(key)
@@ -110,13 +106,19 @@ class Days:
         """
         key = (table.name, city_day)
         with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:  # many ask at once, one reads
+            read_at, manifest = self._manifests.get(key, (float("-inf"), None))
+            kept = self._days.get(key)
+            if kept and kept.manifest is manifest:
+                self._days.move_to_end(key)
+                if self._now_s() - read_at < FRESH_S:
+                    return kept
+        about_to_read()
+        with self._reading[hash(key) % _READERS]:  # many ask at once, one reads
             manifest = self.manifest(table, city_day)
             with self._lock:
                 kept = self._days.get(key)
-            if manifest is None or (kept is not None and kept.manifest == manifest):
-                return None if manifest is None else kept
+            if manifest is None or (kept and kept.manifest is manifest):
+                return kept if manifest else None
             day = self._decode(table, city_day)
             self._keep(key, day)
             return day
@@ -130,7 +132,8 @@ class Days:
             # Rows and manifest are two reads: somebody may have published in between.
             if self._tables.read_manifest(table, city_day) == manifest:
                 digest = hashlib.sha256(manifest.to_json()).hexdigest()
-                return Day(manifest, digest, hide_small(rows, table, self._min_devices))
+                shown = hide_small(rows, table, self._min_devices)
+                return Day(manifest, digest, shown, _find_groups(shown))
 
     def _keep(self, key: tuple[str, CityDay], day: Day | None) -> None:
         with self._lock:
@@ -143,3 +146,15 @@ class Days:
             while size > _ROWS_BYTES and len(self._days) > 1:
                 _, dropped = self._days.popitem(last=False)
                 size -= dropped.rows.estimated_size()
+
+
+def _find_groups(rows: pl.DataFrame) -> Mapping[tuple[datetime, str], tuple[int, int]]:
+    key = ["hour_at", "region_id"]
+    if not {*key, "portrait_id"} <= set(rows.columns):
+        return {}
+    numbered = rows.select(key).with_row_index("row")
+    groups = numbered.group_by(key).agg(first=pl.col("row").min(), length=pl.len())
+    return {
+        (hour_at, region): (first, length)
+        for hour_at, region, first, length in groups.iter_rows()
+    }

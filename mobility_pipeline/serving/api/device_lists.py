@@ -15,6 +15,7 @@ from mobility_pipeline.errors import NotAllowedError
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import count_of, envelop
 from mobility_pipeline.serving.api.formats import JSON
+from mobility_pipeline.serving.api.gate import Gate
 from mobility_pipeline.serving.api.keys import ApiKey
 from mobility_pipeline.serving.api.paging import DEFAULT_LIMIT, MAX_LIMIT
 from mobility_pipeline.serving.api.questions import (
@@ -34,7 +35,7 @@ def add_device_list_route(
     router: APIRouter,
     answers: Answers,
     responder: Responder,
-    gate: Callable[..., ApiKey],
+    gate: Gate,
     pseudonymize: Pseudonymize | None,
 ) -> None:
     """Add the list of devices.
@@ -64,7 +65,8 @@ def add_device_list_route(
         ] = None,
     ) -> Response:
         """Off unless ANALYTICS_DEVICE_LISTS allows it, and for keys of scope operator."""
-        if pseudonymize is None:
+        make_names = pseudonymize
+        if make_names is None:
             raise NotAllowedError("lists of devices are off: ANALYTICS_DEVICE_LISTS")
         if key.scope != "operator":
             raise NotAllowedError("lists of devices need a key of the scope operator")
@@ -78,7 +80,7 @@ def add_device_list_route(
                 )
             here, _day = answers.device_hours(found.place, found.hour)
             people = here.filter(pl.col("region_id") == region_id)
-            names = pseudonymize(
+            names = make_names(
                 _choose(people, portrait_id, answers.profiles())["device_id"]
             ).sort()
             return envelop({**data, **_page(names, cursor, limit)}, found.provenance)

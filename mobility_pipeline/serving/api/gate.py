@@ -1,7 +1,7 @@
 """Who asks, and how often: an API key in `X-API-Key`, and a limit per key."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Security
@@ -18,6 +18,10 @@ _HEADER = APIKeyHeader(
     auto_error=False,
     description="Of `mobility api keys create`.",
 )
+
+
+Gate = Callable[..., Awaitable[ApiKey]]
+"""A dependency of routes."""
 
 
 class RateLimit:
@@ -49,7 +53,7 @@ class RateLimit:
         )
 
 
-def make_gate(keys: ApiKeys, limit: RateLimit) -> Callable[..., ApiKey]:
+def make_gate(keys: ApiKeys, limit: RateLimit) -> Gate:
     """Make the dependency that every route has: it returns whose key it is.
 
     Raises (as the dependency):

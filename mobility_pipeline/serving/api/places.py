@@ -13,6 +13,7 @@ import shapely
 from mobility_pipeline.analytics.regions import RegionMap
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.errors import QuestionRefusedError, UnknownPlaceError
+from mobility_pipeline.serving.api.memory import about_to_read
 
 REGISTRY_AGE_S = 60.0
 """The registry is read again after this long."""
@@ -86,9 +87,11 @@ class Places:
 
     def cities(self) -> Mapping[str, City]:
         """Return the active cities by key, sorted."""
-        with self._lock:
-            self._refresh()
-            return self._cities
+        if not self._is_fresh():
+            about_to_read()
+            with self._lock:
+                self._refresh()
+        return self._cities
 
     def find(self, key: str) -> Place:
         """Return a city.
@@ -96,6 +99,10 @@ class Places:
         Raises:
             UnknownPlaceError: there is no active city of that key.
         """
+        place = self._places.get(key) if self._is_fresh() else None
+        if place is not None:
+            return place
+        about_to_read()
         with self._lock:
             self._refresh()
             return self._place(key)
@@ -115,24 +122,38 @@ class Places:
             place = self.find(key)
             place.check(region_id)
             return place
-        with self._lock:
-            self._refresh()
-            keys = self._find_keys(region_id)
-            if not keys:
-                raise UnknownPlaceError("no city has such a region")
-            if len(keys) > 1:
-                raise QuestionRefusedError(
-                    "several cities have this region: name one with `city`", cities=keys
-                )
-            return self._place(keys[0])
+        keys = _find_keys(self._read_index(), region_id)
+        if not keys:
+            raise UnknownPlaceError("no city has such a region")
+        if len(keys) > 1:
+            raise QuestionRefusedError(
+                "several cities have this region: name one with `city`", cities=keys
+            )
+        return self.find(keys[0])
+
+    def _is_fresh(self) -> bool:
+        return self._now_s() - self._read_at < REGISTRY_AGE_S
 
     def _refresh(self) -> None:
-        if self._now_s() - self._read_at < REGISTRY_AGE_S:
+        if self._is_fresh():
             return
         cities = dict(sorted(self._load_cities().items()))
         if cities != self._cities:
             self._cities, self._index, self._places = cities, None, {}
         self._read_at = self._now_s()
+
+    def _read_index(self) -> pl.DataFrame:
+        index = self._index if self._is_fresh() else None
+        if index is not None:
+            return index
+        about_to_read()
+        with self._lock:
+            self._refresh()
+            if self._index is None:
+                self._index = _make_index(
+                    {key: self._place(key) for key in self._cities}
+                )
+            return self._index
 
     def _place(self, key: str) -> Place:
         city = self._cities.get(key)
@@ -142,22 +163,19 @@ class Places:
             self._places[key] = Place(city, self._open_regions(city))
         return self._places[key]
 
-    def _find_keys(self, region_id: str) -> list[str]:
-        if self._index is None:
-            self._index = _make_index(
-                {key: self._open_regions(city) for key, city in self._cities.items()}
-            )
-        regions = self._index["region_id"]
-        first = regions.search_sorted(region_id, "left")
-        last = regions.search_sorted(region_id, "right")
-        return self._index["city"][first:last].cast(pl.String).to_list()
+
+def _find_keys(index: pl.DataFrame, region_id: str) -> list[str]:
+    regions = index["region_id"]
+    first = regions.search_sorted(region_id, "left")
+    last = regions.search_sorted(region_id, "right")
+    return index["city"][first:last].to_list()
 
 
-def _make_index(maps: Mapping[str, RegionMap]) -> pl.DataFrame:
-    """Return one row per region and city, sorted; some bytes each, whatever the city."""
+def _make_index(places: Mapping[str, Place]) -> pl.DataFrame:
+    """Return one row per region and city, sorted by both."""
     empty = pl.DataFrame(schema={"region_id": pl.String, "city": pl.String})
     frames = [
-        found.regions.select("region_id", city=pl.lit(key))
-        for key, found in maps.items()
+        found.regions.regions.select("region_id", city=pl.lit(key))
+        for key, found in places.items()
     ]
     return pl.concat([empty, *frames]).sort("region_id", "city")

@@ -10,18 +10,36 @@ _HOUR_WORDS = (
     "Hour of the city's local time, `yyyyMMddHH`. An hour that the clock shows twice, in "
     "autumn, means the first of the two; `fold=1` the second."
 )
-_TEXT = {"min_length": 1, "max_length": 200}
+_MAX_LENGTH = 200
 
-RegionId = Annotated[str, Query(description="Region, of the city's layer.", **_TEXT)]
-OptionalRegionId = Annotated[
-    str | None, Query(description="Only this region; none = all.", **_TEXT)
+RegionId = Annotated[
+    str,
+    Query(
+        description="Region, of the city's layer.", min_length=1, max_length=_MAX_LENGTH
+    ),
 ]
-CityKey = Annotated[str, Query(description="Key, as `/v1/cities` names it.", **_TEXT)]
+OptionalRegionId = Annotated[
+    str | None,
+    Query(
+        description="Only this region; none = all.",
+        min_length=1,
+        max_length=_MAX_LENGTH,
+    ),
+]
+CityKey = Annotated[
+    str,
+    Query(
+        description="Key, as `/v1/cities` names it.",
+        min_length=1,
+        max_length=_MAX_LENGTH,
+    ),
+]
 OptionalCityKey = Annotated[
     str | None,
     Query(
         description="The city's key; needed where several cities have the region.",
-        **_TEXT,
+        min_length=1,
+        max_length=_MAX_LENGTH,
     ),
 ]
 Hour = Annotated[

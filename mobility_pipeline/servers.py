@@ -1,4 +1,4 @@
-"""Start the Dagster UI and the city console as processes, and stop all of them again."""
+"""Start Dagster, the city console and the API as processes, and stop all of them again."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class WebServer:
     probe: str
     """Path that answers once it is up."""
     process: subprocess.Popen[bytes]
-    log: Path
+    log: Path | None
+    """What it prints; null = it prints where we do."""
 
     def wait_until_up(self) -> None:
         """Wait until it answers.
@@ -45,18 +46,19 @@ class WebServer:
                     return
             except requests.RequestException:
                 time.sleep(0.3)
-        raise TransientError(f"the {self.name} did not start: see {self.log}")
+        see = f"see {self.log}" if self.log else "see above"
+        raise TransientError(f"the {self.name} did not start: {see}")
 
 
 @contextmanager
 def start_dagster(
-    environment: Mapping[str, str], log: Path, preferred_port: int = 0
+    environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
 ) -> Iterator[WebServer]:
     """Run `dagster dev` in a process group of its own; stop all of it at the end.
 
     Args:
         environment: of the process, DAGSTER_HOME included.
-        log: file for what it prints.
+        log: file for what it prints; null = where we do.
         preferred_port: taken if it is free; else, and for 0, any that is.
     """
     port = _free_port(preferred_port)
@@ -69,7 +71,7 @@ def start_dagster(
 
 @contextmanager
 def start_console(
-    environment: Mapping[str, str], log: Path, preferred_port: int = 0
+    environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
 ) -> Iterator[WebServer]:
     """Run `mobility console` likewise; see `start_dagster`."""
     port = _free_port(preferred_port)
@@ -80,10 +82,22 @@ def start_console(
 
 
 @contextmanager
+def start_api(
+    environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
+) -> Iterator[WebServer]:
+    """Run `mobility api` likewise; see `start_dagster`."""
+    port = _free_port(preferred_port)
+    command = ["-m", "mobility_pipeline.cli", "api", "--port", str(port)]
+    with _start(command, environment, log) as process:
+        url = f"http://127.0.0.1:{port}"
+        yield WebServer("API", url, "/docs", process, log)
+
+
+@contextmanager
 def _start(
-    arguments: Sequence[str], environment: Mapping[str, str], log: Path
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path | None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
+    with log.open("wb") if log else nullcontext() as output:
         process = subprocess.Popen(  # noqa: S603  # our own programs and arguments
             [sys.executable, *arguments],
             env=environment,
