@@ -19,14 +19,28 @@ from mobility_pipeline.cli_output import (
 )
 from mobility_pipeline.cli_scope import choose_feeds
 from mobility_pipeline.errors import UsageError
-from mobility_pipeline.lake.erase import Stock, list_city
+from mobility_pipeline.lake.erase import (
+    DerivedStock,
+    Stock,
+    erase_derived,
+    find_derived,
+    list_city,
+)
 from mobility_pipeline.lake.erase import erase as erase_days
-from mobility_pipeline.resources.clients import open_lake_bucket, open_registry
+from mobility_pipeline.resources.clients import (
+    open_analytics_bucket,
+    open_lake_bucket,
+    open_registry,
+    source_feed,
+)
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
 
-_COLUMNS = ("feed", "city", "from", "to", "days", "stored_days", "files", "bytes")
+_COLUMNS = (
+    *("feed", "city", "from", "to"),
+    *("days", "stored_days", "files", "bytes", "derived_files"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class Erasure:
     """Inclusive."""
     stocks: tuple[Stock, ...]
     """What the lake holds of it."""
+    derived: tuple[DerivedStock, ...]
+    """What was derived of it."""
 
     @property
     def city_days(self) -> list[CityDay]:
@@ -56,11 +72,13 @@ class Erasure:
             "stored_days": len(self.stocks),
             "files": sum(stock.files for stock in self.stocks),
             "bytes": sum(stock.bytes for stock in self.stocks),
+            "derived_files": sum(derived.stock.files for derived in self.derived),
         }
 
 
 @click.command(
-    help="Delete city-days from the lake for good; they are never asked for again."
+    help="Delete city-days from the lake for good, with what was derived of them; they are "
+    "never asked for again."
 )
 @click.option("--feed", "feed_name", help="One feed; none = every enabled one.")
 @click.option("--city", "keys", multiple=True, required=True, help="A key, repeatable.")
@@ -116,8 +134,21 @@ def _find(
                 for stock in list_city(bucket, city)
                 if start <= stock.city_day.date <= end
             )
-            erasures.append(Erasure(feed, city, start, end, stocks))
+            derived = _find_derived(settings, feed, city, start, end)
+            erasures.append(Erasure(feed, city, start, end, stocks, derived))
     return erasures
+
+
+def _find_derived(
+    settings: Settings, feed: Feed, city: str, start: date, end: date
+) -> tuple[DerivedStock, ...]:
+    if feed != source_feed(settings):
+        return ()
+    # Arrow takes a while to load.
+    from mobility_pipeline.schemas.derived import DERIVED_TABLES
+
+    bucket = open_analytics_bucket(settings)
+    return tuple(find_derived(bucket, DERIVED_TABLES.values(), city, start, end))
 
 
 def _is_meant(rows: Sequence[Sequence[object]]) -> bool:
@@ -149,4 +180,19 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 now=lambda: datetime.now(UTC),
             ):
                 if stock.files:
-                    report_erased(instance, erasure.feed, stock.city_day, reason)
+                    key = ("lake", erasure.feed.name)
+                    report_erased(instance, key, stock.city_day, reason)
+            if erasure.derived:
+                bucket = open_analytics_bucket(settings)
+                erase_derived(bucket, ledger, erasure.derived)
+                days = [derived.stock.city_day.date for derived in erasure.derived]
+                STDERR.print(
+                    f"derived tables of {erasure.city} went too; what rests on days that "
+                    f"stay comes again by `mobility derive --from {min(days)} --to "
+                    f"{max(days)} --city {erasure.city}`",
+                    markup=False,
+                    soft_wrap=True,
+                )
+            for derived in erasure.derived:
+                key = ("analytics", derived.table)
+                report_erased(instance, key, derived.stock.city_day, reason)

@@ -11,24 +11,33 @@
     in 4             no day            some parts       deletes what is left
 
 A reader that follows the manifest never sees half a day. Erasing again goes by the listing,
-and finishes whatever an earlier process left.
+and finishes whatever an earlier process left. What was derived of the pings goes after them.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.lake.paths import MANIFEST_NAME, city_prefix, place
+from mobility_pipeline.lake.paths import (
+    ANALYTICS_FOLDER,
+    MANIFEST_NAME,
+    PINGS_FOLDER,
+    city_prefix,
+    place,
+    table_folder,
+)
+from mobility_pipeline.lake.store import CityDayStore
 from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.records import CityDayState
 
 if TYPE_CHECKING:
     from mobility_pipeline.lake.publish import Lake
     from mobility_pipeline.landing.storage import Bucket
+    from mobility_pipeline.schemas.derived import DerivedTable
 
 _SIDE_BY_SIDE = 8
 
@@ -43,8 +52,18 @@ class Stock:
     bytes: int
 
 
-def list_city(bucket: "Bucket", city: str) -> tuple[Stock, ...]:
-    """List a city's days in a feed's bucket, by date; other objects are not counted.
+@dataclass(frozen=True)
+class DerivedStock:
+    """What stands of a derived table in the folder of one city and day."""
+
+    table: str
+    stock: Stock
+
+
+def list_city(
+    bucket: "Bucket", city: str, folder: str = PINGS_FOLDER
+) -> tuple[Stock, ...]:
+    """List a city's days in a table's folder, by date; other objects are not counted.
 
     Raises:
         StorageError: S3 failed after its own retries; nothing is known then.
@@ -52,8 +71,8 @@ def list_city(bucket: "Bucket", city: str) -> tuple[Stock, ...]:
     """
     stocks: dict[CityDay, Stock] = {}
     doing = f"listing the days of {city} in s3://{bucket.name}"
-    for key, size in bucket.list_files(city_prefix(city), doing):
-        placed = place(key)
+    for key, size in bucket.list_files(city_prefix(city, folder), doing):
+        placed = place(key, folder)
         if placed is not None and placed[0].city == city:
             day = placed[0]
             seen = stocks.get(day, Stock(day, 0, 0))
@@ -111,10 +130,66 @@ def _erase_day(
     now: Callable[[], datetime],
     city_day: CityDay,
 ) -> Stock:
-    store = lake.store(city_day)
     with ledger.landing_lock(feed, city_day.date):
         ledger.erase(feed, [city_day], reason, now())
-        sizes = store.list_sizes()
-        for name in sorted(sizes, key=lambda name: (name != MANIFEST_NAME, name)):
-            store.delete(name)
+        return _delete_all(lake.store(city_day), city_day)
+
+
+def find_derived(
+    bucket: "Bucket",
+    tables: Iterable["DerivedTable"],
+    city: str,
+    start: date,
+    end: date,
+) -> list[DerivedStock]:
+    """List what was derived of a city's pings of some UTC days, by table and date.
+
+    Args:
+        bucket: the derived tables'.
+        tables: those to look at.
+        city: its key.
+        start: first UTC day.
+        end: last UTC day, included.
+
+    Raises:
+        StorageError: S3 failed after its own retries; nothing is known then.
+        StorageForbiddenError: no such bucket, or not allowed to list it.
+    """
+    return [
+        DerivedStock(table.name, stock)
+        for table in tables
+        for stock in list_city(bucket, city, table_folder(table.name))
+        if _rests_on(table, stock.city_day.date, start, end)
+    ]
+
+
+def erase_derived(
+    bucket: "Bucket", ledger: Ledger, found: Iterable[DerivedStock]
+) -> None:
+    """Erase what `find_derived` found; who derives the same day waits.
+
+    Derive again afterwards: some of it rests on days that stay.
+
+    Raises:
+        StorageError: S3 failed after its own retries; erase again.
+        StorageForbiddenError: not allowed to list or delete.
+        LedgerError: the database is locked or gone.
+    """
+    for derived in found:
+        city_day = derived.stock.city_day
+        store = CityDayStore(bucket, city_day, table_folder(derived.table))
+        with ledger.landing_lock(ANALYTICS_FOLDER, city_day.date):
+            _delete_all(store, city_day)
+
+
+def _rests_on(table: "DerivedTable", day: date, start: date, end: date) -> bool:
+    before, after = (timedelta(days=days) for days in table.reach)
+    return start - before <= day <= end + after
+
+
+def _delete_all(store: CityDayStore, city_day: CityDay) -> Stock:
+    """Delete a folder, the manifest first; returns what there was."""
+    sizes = store.list_sizes()
+    for name in sorted(sizes, key=lambda name: (name != MANIFEST_NAME, name)):
+        store.delete(name)
     return Stock(city_day, len(sizes), sum(sizes.values()))

@@ -7,20 +7,26 @@ from mobility_pipeline.cities.city import CityDay
 
 MANIFEST_NAME = "_manifest.json"
 PINGS_FOLDER = "data"
+ANALYTICS_FOLDER = "analytics"
 
-_KEY = re.compile(
-    PINGS_FOLDER + r"/(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)"
-)
+_KEY = re.compile(r"(?P<city>.+)/date=(?P<date>\d{4}-\d{2}-\d{2})/(?P<name>[^/]+)")
 
 
-def city_prefix(city: str) -> str:
+def city_prefix(city: str, folder: str = PINGS_FOLDER) -> str:
     """Return the folder of a city's days, with a slash at its end."""
-    return f"{PINGS_FOLDER}/{city}/"
+    return f"{folder}/{city}/"
 
 
-def place(key: str) -> tuple[CityDay, str] | None:
-    """Return the city-day and the name that a key stands for; None = no city-day's."""
-    match = _KEY.fullmatch(key)
+def place(key: str, folder: str = PINGS_FOLDER) -> tuple[CityDay, str] | None:
+    """Return the city-day and the name that a key stands for; None = no city-day's.
+
+    Args:
+        key: of an object.
+        folder: of the table, as for `city_day_prefix`.
+    """
+    if not key.startswith(f"{folder}/"):
+        return None
+    match = _KEY.fullmatch(key.removeprefix(f"{folder}/"))
     if match is None:
         return None
     try:
@@ -42,7 +48,7 @@ def city_day_prefix(city_day: CityDay, folder: str = PINGS_FOLDER) -> str:
 
 def table_folder(table: str) -> str:
     """Return the folder of a derived table."""
-    return f"analytics/{table}"
+    return f"{ANALYTICS_FOLDER}/{table}"
 
 
 def part_name(number: int, sha256: str) -> str:

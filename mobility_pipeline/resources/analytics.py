@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.derived import DerivedTables, Input
+from mobility_pipeline.lake.paths import ANALYTICS_FOLDER
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.clients import lake_buckets, source_feed
+from mobility_pipeline.resources.clients import open_analytics_bucket, source_feed
 from mobility_pipeline.resources.derivation import Derivation, Profiles
 from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.resources.profiles import open_profiles
@@ -43,10 +44,7 @@ def open_derived_tables(settings: Settings) -> DerivedTables:
     Raises:
         ConfigurationError: no bucket is set.
     """
-    bucket = settings.analytics_bucket or settings.bucket_of(
-        source_feed(settings).bucket_words
-    )
-    return DerivedTables(lake_buckets(settings)(bucket))
+    return DerivedTables(open_analytics_bucket(settings))
 
 
 def open_derivation(settings: Settings) -> Derivation:
@@ -63,7 +61,7 @@ def open_derivation(settings: Settings) -> Derivation:
         tables=open_derived_tables(settings),
         open_regions=partial(open_region_map, settings),
         profiles=_open_profiles(settings),
-        hold=partial(open_ledger(settings.ledger_url).landing_lock, "analytics"),
+        hold=partial(open_ledger(settings.ledger_url).landing_lock, ANALYTICS_FOLDER),
     )
 
 

@@ -156,6 +156,18 @@ def source_feed(settings: Settings) -> Feed:
         raise ConfigurationError(f"ANALYTICS_SOURCE: {error}") from None
 
 
+def open_analytics_bucket(settings: Settings) -> Bucket:
+    """Open the bucket that derived tables are in.
+
+    Raises:
+        ConfigurationError: ANALYTICS_SOURCE is no enabled feed, or no bucket is set.
+    """
+    bucket = settings.analytics_bucket or settings.bucket_of(
+        source_feed(settings).bucket_words
+    )
+    return lake_buckets(settings)(bucket)
+
+
 def open_lake_bucket(settings: Settings, feed: Feed) -> Bucket:
     """Open the bucket that a feed's lake is in.
 

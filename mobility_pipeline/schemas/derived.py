@@ -27,6 +27,9 @@ class DerivedTable:
     """Columns that make a row unique; rows are sorted by them."""
     description: str
     """For people, one line."""
+    reach: tuple[int, int] = (1, 1)
+    """Days before and after a UTC day of pings whose rows rest on it: a local day overlaps
+    two or three UTC days."""
     version: int = 1
     """Of the method: raised when equal input gives other rows."""
 
@@ -68,6 +71,7 @@ POSITIONFIXES = DerivedTable(
     ),
     ("device_id", "at", "lat", "lon"),
     "A UTC day's pings, conformed: local time, region, no impossible ones.",
+    reach=(0, 0),
 )
 
 DEVICE_HOURS = DerivedTable(
@@ -104,6 +108,7 @@ FLOWS = DerivedTable(
     ),
     ("hour_at", "region_id", "portrait_id"),
     "Who came into a region, left it or stayed, from one local hour to the next.",
+    reach=(1, 2),
 )
 """From the hour before into `hour_at`: inflow = here now and not before, outflow = here
 before and not now, stay = both. Regions with a device in either hour have rows."""
@@ -191,6 +196,7 @@ HOME_REGIONS = DerivedTable(
     ),
     ("device_id",),
     "The region each device spent most nights in, over four weeks.",
+    reach=(1, 28),
 )
 
 DERIVED_TABLES: Mapping[str, DerivedTable] = {

@@ -172,3 +172,34 @@ def test_table_says_how_many_were_derived(workplace: Workplace) -> None:
     answer = workplace.run("derive", *_span(DAY, DAY), "--city", VANCOUVER)
     assert answer.code == 0
     assert "1 city-day derived; Dagster run" in answer.stdout
+
+
+def test_erasing_pings_erases_what_was_derived_of_them(
+    workplace: Workplace, objects: Objects
+) -> None:
+    """Deriving again makes what rests on other days; nobody of the erased day is in it."""
+    for city in (VANCOUVER, NAIROBI):
+        land(workplace, city, DAY, "a")
+        land(workplace, city, NEXT, "b")
+    assert workplace.run("derive", *_span(DAY, NEXT), "--json").code == 0
+    before = objects.list("analytics/")
+    call = ("coverage", "erase", *_span(DAY, DAY), "--city", VANCOUVER, "--json")
+    dry = workplace.run(*call, "--dry-run")
+    assert objects.list("analytics/") == before
+    erased = workplace.run(*call, "--yes")
+    assert (dry.code, erased.code) == (0, 0)
+    left = objects.list("analytics/")
+    assert {key for key in left if "nairobi" in key} == {
+        key for key in before if "nairobi" in key
+    }
+    assert {key.rsplit("/", 1)[0] for key in left if "vancouver" in key} == {
+        f"analytics/positionfixes/{VANCOUVER}/date={NEXT}"
+    }
+    (planned,), (done,) = dry.document["planned"], erased.document["erased"]
+    assert planned == done
+    assert done["derived_files"] == len(before) - len(left)
+    assert f"mobility derive --from {DAY} --to {NEXT} --city" in erased.stderr
+    again = ("derive", *_span(DAY, NEXT), "--city", VANCOUVER, "--json")
+    assert workplace.run(*again).code == 0
+    who = {row["device_id"] for row in objects.rows(f"analytics/dwell/{VANCOUVER}/")}
+    assert who == {"b"}

@@ -144,10 +144,16 @@ def test_new_city_day_asks_for_what_rests_on_it_once(automation: Automation) -> 
     for table in DAY_TABLES:
         automation.report(_key(table), *around)
     first = min(around)
-    assert automation.tick() == {
+    asked = automation.tick()
+    assert asked == {
         "flows": {first + timedelta(days=n) for n in range(4)},
         "home_regions": {first + timedelta(days=n) for n in range(30)},
     }
+    # What is erased with the pings is what rests on them.
+    for table in (FLOWS, HOME_REGIONS):
+        before, after = (timedelta(days=days) for days in table.reach)
+        days = asked[table.name]
+        assert (min(days), max(days)) == (DAY - before, DAY + after)
     for table in (FLOWS, HOME_REGIONS):
         automation.report(_key(table), *around)
     assert automation.tick() == {}
