@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -10,6 +11,7 @@ from mobility_pipeline.defs.analytics import STORAGE_S
 from mobility_pipeline.defs.deriving import (
     Lacking,
     Make,
+    choose_pictures,
     derive,
     derive_flows,
     derive_home_regions,
@@ -57,16 +59,18 @@ def build_derive_job() -> dg.JobDefinition:
         with as_failures(context, STORAGE_S, clock.sleep):
             known, derivation = cities.create().load(), analytics.open()
             earliest = settings.load().mobility_start_date
+            days_count = (end - start).days + 1
+            draw = choose_pictures(analytics, len(config["cities"]) * days_count)
             for key in config["cities"]:
                 with lacking.noting(key):
                     city = known.find(key)
-                    around = days_between(start - _DAY, end + _DAY)
-                    derive(context, derivation, city, around, derive_positionfixes)
+                    make_of = partial(derive, context, derivation, city, draw=draw)
+                    make_of(
+                        days_between(start - _DAY, end + _DAY), derive_positionfixes
+                    )
                     first = max(start, city.first_date or earliest)
                     for make in _MAKERS:
-                        days = days_between(first, end)
-                        missing = derive(context, derivation, city, days, make)
-                        lacking.missing |= {*missing}
+                        lacking.missing |= {*make_of(days_between(first, end), make)}
             lacking.check()
 
     @dg.job(

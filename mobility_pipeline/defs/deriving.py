@@ -1,5 +1,6 @@
 """Derive tables in a run, report each city-day that stands, and name those that cannot."""
 
+from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mobility_pipeline.lake.derived import DerivedPublished
     from mobility_pipeline.resources.derivation import Derivation, Made
 
+_DRAWN_AT_MOST = 8
+"""City-days of a run of which pictures are drawn."""
 _NAMED_AT_MOST = 20
 """Cities named in a failure's message."""
 _OF_ONE_CITY = (
@@ -42,6 +45,8 @@ _OF_ONE_CITY = (
 
 Make = Callable[["Derivation", City, date], "Made | None"]
 """Derives tables of a city and day; None = what they rest on is not there."""
+Draw = Callable[[DerivedTable, CityDay], bytes | None]
+"""Draws what was derived; None = there is no picture of it."""
 
 
 def derive_positionfixes(
@@ -124,10 +129,11 @@ def derive_partitions(
     for key in context.partition_keys:
         city_day = to_city_day(key)
         days.setdefault(city_day.city, []).append(city_day.date)
+    draw = choose_pictures(analytics, len(context.partition_keys))
     for key, dates in days.items():
         with lacking.noting(key):
             city = known.find(key)
-            lacking.missing |= {*derive(context, derivation, city, dates, make)}
+            lacking.missing |= {*derive(context, derivation, city, dates, make, draw)}
     if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true":
         # A change of one day asks for every day around it; nobody asked for those.
         context.log.info(f"nothing to derive {len(lacking.missing)} city-days from")
@@ -141,6 +147,7 @@ def derive(
     city: City,
     days: Iterable[date],
     make: Make,
+    draw: Draw,
 ) -> list[CityDay]:
     """Derive days of a city and report each; returns those that cannot be."""
     missing: list[CityDay] = []
@@ -151,12 +158,25 @@ def derive(
             missing.append(CityDay(city.key, day))
             continue
         for table, published in made.items():
-            context.log_event(_report(table, published))
+            picture = draw(table, CityDay(city.key, day))
+            context.log_event(_report(table, published, picture))
     return missing
 
 
+def choose_pictures(analytics: AnalyticsResource, city_days: int) -> Draw:
+    """Return what draws pictures for a run: of many city-days it draws none.
+
+    A picture takes as long as deriving, and tens of kilobytes of Dagster's database.
+    """
+    return analytics.draw if city_days <= _DRAWN_AT_MOST else _draw_nothing
+
+
+def _draw_nothing(_table: DerivedTable, _city_day: CityDay) -> None:
+    return None
+
+
 def _report(
-    table: DerivedTable, published: "DerivedPublished"
+    table: DerivedTable, published: "DerivedPublished", picture: bytes | None
 ) -> dg.AssetMaterialization:
     manifest = published.manifest
     metadata: dict[str, Any] = {
@@ -170,6 +190,9 @@ def _report(
     }
     if manifest.regions is not None:
         metadata["region_layer"] = manifest.regions.layer
+    if picture is not None:
+        data = b64encode(picture).decode()
+        metadata["picture"] = dg.MetadataValue.md(f"![](data:image/png;base64,{data})")
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey(["analytics", table.name]),
         partition=to_partition(CityDay(manifest.city, manifest.date)),

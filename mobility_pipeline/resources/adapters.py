@@ -9,12 +9,14 @@ import dagster as dg
 
 from mobility_pipeline.alerts.channels import Channels
 from mobility_pipeline.alerts.store import AlertStore, open_alert_store
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.alerting import find_channels
 from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.resources.lakes import make_lake, make_landing_site
+from mobility_pipeline.schemas.derived import DerivedTable
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.client import VerasetClient
@@ -90,6 +92,12 @@ class AnalyticsResource(dg.ConfigurableResource):
         from mobility_pipeline.resources.analytics import open_derivation
 
         return open_derivation(load_settings())
+
+    def draw(self, table: DerivedTable, city_day: CityDay) -> bytes | None:
+        """Draw a small picture of what was derived; null = the table has none."""
+        from mobility_pipeline.resources.maps import draw_small  # loads matplotlib
+
+        return draw_small(load_settings(), table, city_day)
 
 
 class AlertsResource(dg.ConfigurableResource):
