@@ -1,6 +1,17 @@
 """What may be said of counts: those of few devices are hidden, and what would tell them.
 
-A hidden count is null and its row `suppressed`; a count that nobody knows is null alone.
+A hidden count is null and its row `suppressed`; a count that nobody knows is null alone. A
+zero is hidden as any small count: that nobody of a kind was there tells of everybody who is.
+
+Counts that sum up to a published one are hidden together or not at all. Hiding only the
+smallest others would hide less, but who knows the rule and the sum could tell exact counts:
+of 43 = 15 + (hidden) + (hidden) for k = 15 the hidden ones can only be 14 and 14.
+
+References:
+    L. Willenborg, T. de Waal (2001), Elements of Statistical Disclosure Control, ch. 6
+    (secondary cells); L. H. Cox (1980), Suppression methodology and statistical disclosure
+    control, JASA 75; R. C.-W. Wong et al. (2007), Minimality attack in privacy preserving
+    data publishing, VLDB (who knows the rule).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +25,7 @@ from mobility_pipeline.schemas.derived import FLOWS, OD, PRESENCE, DerivedTable
 Counts = npt.NDArray[np.int64]
 Hidden = npt.NDArray[np.bool_]
 
+_EVERYBODY = 0
 _GENDERS = [1, 2, 6]
 _BANDS = [3, 4, 5]
 _PORTRAITS = 7
@@ -44,7 +56,7 @@ def hide_presence(rows: pl.DataFrame, k: int) -> pl.DataFrame:
 def hide_flows(rows: pl.DataFrame, k: int) -> pl.DataFrame:
     """Hide flows: of one portrait all three or none, since presence publishes their sums.
 
-    Also those are hidden that would tell a count that presence hides.
+    As |B| = |A| + inflow - outflow, one of the three and presence tell the others.
 
     Args:
         rows: portraits 0…6 of each group, in order, with the three counts.
@@ -55,12 +67,7 @@ def hide_flows(rows: pl.DataFrame, k: int) -> pl.DataFrame:
         filled[name].to_numpy().reshape(-1, _PORTRAITS).astype(np.int64)
         for name in FLOW_COUNTS
     )
-    hidden = hide_portraits(inflow + stay, k) | hide_portraits(outflow + stay, k)
-    for counts in (inflow, outflow, stay):
-        hidden |= hide_portraits(counts, k)
-    # Hiding for one count may leave a single hidden cell for another.
-    for counts in (inflow, outflow, stay):
-        hidden = hide_portraits(counts, k, hidden)
+    hidden = _hide_steps(inflow, outflow, stay, k)
     hidden &= rows["inflow_count"].is_not_null().to_numpy().reshape(-1, _PORTRAITS)
     return _blank(rows, FLOW_COUNTS, hidden)
 
@@ -74,42 +81,49 @@ def hide_od(rows: pl.DataFrame, k: int) -> pl.DataFrame:
 def hide_portraits(counts: Counts, k: int, hidden: Hidden | None = None) -> Hidden:
     """Say which counts of groups of portraits are hidden.
 
-    Small ones are; and as everybody = male + female + unknown, and = the age bands + those
-    in none, as many more as it takes that those hidden are two or more and k devices or more
-    together: no difference of published counts tells fewer than k.
+    Everybody = male + female + unknown, and = the age bands + those in none: where one
+    of a sum's parts is small, all of them are hidden; where everybody is, everything is.
 
     Args:
         counts: one row per group, its portraits 0…6.
         k: counts of fewer distinct devices are hidden, zero too; 1 = nothing is.
-        hidden: what is hidden already.
+        hidden: what is to be hidden anyway.
     """
     if k <= 1:
         return np.zeros(counts.shape, np.bool_)
-    hidden = (counts < k) if hidden is None else hidden | (counts < k)
-    in_none = counts[:, [0]] - counts[:, _BANDS].sum(axis=1, keepdims=True)
-    for cells, rest in ((_GENDERS, None), (_BANDS, in_none)):
-        parts = counts[:, cells]
-        masked = hidden[:, cells]
-        if rest is not None:
-            parts = np.hstack([parts, rest])
-            # Never published, so as good as hidden wherever that helps.
-            is_any = masked.any(axis=1, keepdims=True)
-            masked = np.hstack([masked, (rest < k) | is_any])
-        hidden[:, cells] = _cover(parts, masked, k)[:, : len(cells)]
-    return hidden
+    small = (counts < k) if hidden is None else hidden | (counts < k)
+    result = np.repeat(small[:, [_EVERYBODY]], _PORTRAITS, axis=1)
+    in_none = _count_in_none(counts) < k
+    result[:, _GENDERS] |= small[:, _GENDERS].any(axis=1, keepdims=True)
+    result[:, _BANDS] |= small[:, _BANDS].any(axis=1, keepdims=True) | in_none
+    return result
 
 
-def _cover(parts: Counts, hidden: Hidden, k: int) -> Hidden:
-    """Hide the smallest parts until the hidden ones can't be told apart."""
-    order = np.argsort(np.where(hidden, -1, parts), axis=1, kind="stable")
-    hidden = hidden.copy()
-    rows = np.arange(len(parts))
-    for place in order.T:
-        known = (hidden * parts).sum(axis=1)
-        number = hidden.sum(axis=1)
-        is_open = (number > 0) & ((number < 2) | (known < k))
-        hidden[rows, place] |= is_open
-    return hidden
+def _hide_steps(inflow: Counts, outflow: Counts, stay: Counts, k: int) -> Hidden:
+    """Say which portraits' flows are hidden.
+
+    Where presence is published by parts before and now, each part's stay is at most the
+    smaller of the two: where all of them nearly are, the sum of them tells each. So
+    everybody's flows are hidden where hidden parts fall short of that by fewer than k.
+    """
+    if k <= 1:
+        return np.zeros(stay.shape, np.bool_)
+    hidden = np.zeros(stay.shape, np.bool_)
+    for counts in (inflow, outflow, stay):
+        hidden |= hide_portraits(counts, k)
+    unknown = hide_portraits(outflow + stay, k) | hide_portraits(inflow + stay, k)
+    slack = np.minimum(inflow, outflow)
+    slack_in_none = np.minimum(_count_in_none(inflow), _count_in_none(outflow))
+    told = np.zeros(len(stay), np.bool_)
+    for parts, more in ((_GENDERS, 0), (_BANDS, slack_in_none[:, 0])):
+        is_tight = slack[:, parts].sum(axis=1) + more < k
+        told |= hidden[:, parts[0]] & ~unknown[:, parts[0]] & is_tight
+    return hidden | told[:, np.newaxis]
+
+
+def _count_in_none(counts: Counts) -> Counts:
+    """Count those in no age band, one column; never published, but the sum tells it."""
+    return counts[:, [_EVERYBODY]] - counts[:, _BANDS].sum(axis=1, keepdims=True)
 
 
 def _blank(

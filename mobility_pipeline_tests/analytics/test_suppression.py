@@ -1,76 +1,164 @@
-"""An attacker who tries every group of people that fits what was published."""
+"""An attacker who knows the method, and tries every world that would be published alike."""
 
 from itertools import product
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobility_pipeline.analytics.suppression import (
     FLOW_COUNTS,
+    Counts,
     hide_flows,
+    hide_od,
     hide_portraits,
 )
 
-_MOST = 5
-"""Of each gender: enough for k = 3 to hide for every reason it has."""
+_GENDERS = [1, 2, 6]
+Published = dict[str, Counts]
+"""What is published -> a value per world; -1 = hidden."""
 
 
-def every_world() -> np.ndarray:
-    """Return counts of portraits 0…6 of every small group of people."""
-    genders = [
-        world for world in product(range(_MOST + 1), repeat=3) if sum(world) < 10
-    ]
-    return np.array(
-        [
-            (sum(people), people[0], people[1], *bands, people[2])
-            for people in genders
-            for bands in product(range(sum(people) + 1), repeat=3)
-            if sum(bands) <= sum(people)
-        ]
+def told_at_least(published: Published, exact: Counts, hidden: Counts) -> int:
+    """Return of how few values the attacker can be sure, over all hidden counts."""
+    frame = pl.DataFrame(published).with_columns(
+        exact=pl.Series(exact), hidden=pl.Series(hidden)
     )
+    told = frame.group_by(published.keys()).agg(
+        pl.col("exact").n_unique(), pl.col("hidden").all()
+    )
+    return told.filter("hidden")["exact"].min()  # pyright: ignore[reportReturnType]
 
 
-def count_fitting(worlds: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """Return how many values each count has in the worlds that fit; -1 is hidden."""
-    is_shown = answer >= 0
-    fitting = worlds[(worlds[:, is_shown] == answer[is_shown]).all(axis=1)]
-    return np.array([len(np.unique(values)) for values in fitting.T])
+def make_portraits(genders: Counts) -> Counts:
+    """Make portraits 0…6 of male, female and unknown; nobody is in an age band."""
+    counts = np.zeros((len(genders), 7), np.int64)
+    counts[:, 0], counts[:, _GENDERS] = genders.sum(axis=1), genders
+    return counts
 
 
-@pytest.mark.parametrize("k", [2, 3])
-def test_no_hidden_count_of_a_portrait_can_be_told(k: int) -> None:
-    """Whatever is published fits at least two values of each count that it hides."""
-    worlds = every_world()
-    hidden = hide_portraits(worlds, k)
-    assert (worlds[~hidden] >= k).all()
-    answers = np.unique(np.where(hidden, -1, worlds), axis=0)
-    for answer in answers:
-        assert (count_fitting(worlds, answer)[answer == -1] > 1).all(), answer
+def publish(name: str, counts: Counts, hidden: Counts) -> Published:
+    """Publish portraits."""
+    shown = np.where(hidden, -1, counts)
+    return {f"{name}{portrait}": shown[:, portrait] for portrait in range(7)}
 
 
-@pytest.mark.parametrize("k", [2, 3])
-def test_no_hidden_flow_can_be_told_where_presence_is_known(k: int) -> None:
-    """Presence of both hours is published as well, where it may be."""
-    flows = np.array([*product(range(2 * k + 1), repeat=3)])
-    everybody = np.zeros((len(flows), 7, 3), int)
-    everybody[:, 0], everybody[:, 6] = flows, flows  # nobody has a profile
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_hidden_portrait_has_k_values_at_least(k: int) -> None:
+    """Everybody, genders, bands and those in none: all groups of up to 3 k - 1 people."""
+    most = 3 * k - 1
+    genders = [world for world in product(range(most + 1), repeat=3)]
+    worlds = np.array([world for world in genders if sum(world) <= most])
+    bands = worlds[np.newaxis].repeat(len(worlds), 0).reshape(-1, 3)
+    counts = make_portraits(worlds.repeat(len(worlds), 0))
+    counts[:, [3, 4, 5]] = bands
+    counts = counts[bands.sum(axis=1) <= counts[:, 0]]
+    hidden = hide_portraits(counts, k)
+    assert (counts[~hidden] >= k).all()
+    published = publish("", counts, hidden)
+    for portrait in range(7):
+        told = told_at_least(published, counts[:, portrait], hidden[:, portrait])
+        assert told >= k
+
+
+def every_step(k: int, most: int) -> tuple[Counts, Counts, Counts, Counts]:
+    """Make inflow, outflow and stay by gender of every world, and what of them is hidden.
+
+    All worlds of up to `most` people before and after, and so all that an attacker who
+    knows these sums has to think of.
+    """
+    parts = [world for world in product(range(most + 1), repeat=3)]
+    by_sum = {
+        total: np.array([world for world in parts if sum(world) <= total])
+        for total in range(most + 1)
+    }
+    made: list[Counts] = []
+    for stay in (world for world in parts if sum(world) <= most):
+        moved = by_sum[most - sum(stay)]
+        pairs = np.hstack(
+            [moved.repeat(len(moved), 0), np.tile(moved, (len(moved), 1))]
+        )
+        made.append(np.hstack([pairs, np.tile(stay, (len(pairs), 1))]))
+    steps = np.vstack(made)
+    inflow, outflow, stay = (make_portraits(steps[:, n : n + 3]) for n in (0, 3, 6))
     rows = pl.DataFrame(
-        {name: everybody[:, :, place].ravel() for place, name in enumerate(FLOW_COUNTS)}
-    ).with_columns(portrait_id=pl.Series(np.tile(range(7), len(flows))))
-    published = hide_flows(rows, k).filter(pl.col("portrait_id") == 0)
-    shown = published.select(pl.col(FLOW_COUNTS).fill_null(-1)).to_numpy()
-    sums = np.stack([flows[:, 1] + flows[:, 2], flows[:, 0] + flows[:, 2]], axis=1)
-    worlds = np.hstack([flows, sums])
-    answers = np.unique(np.hstack([shown, np.where(sums < k, -1, sums)]), axis=0)
-    for answer in answers:
-        fitting = count_fitting(worlds, answer)[: len(FLOW_COUNTS)]
-        # The largest sums of these worlds can be made in one way only.
-        if answer[:3].max() == -1 and answer[3:].max() < 3 * k:
-            assert (fitting > 1).all(), answer
+        {
+            name: counts.ravel()
+            for name, counts in zip(FLOW_COUNTS, (inflow, outflow, stay), strict=True)
+        }
+    ).with_columns(portrait_id=pl.Series(np.tile(range(7), len(steps))))
+    hidden = hide_flows(rows, k)["suppressed"].to_numpy().reshape(-1, 7)
+    return inflow, outflow, stay, hidden
+
+
+@pytest.mark.parametrize(("k", "most"), [(2, 9), (3, 7)])
+def test_presence_does_not_tell_hidden_flows_nor_they_presence(
+    k: int, most: int
+) -> None:
+    """All is published together, by gender: two values fit each count that is hidden."""
+    inflow, outflow, stay, hidden = every_step(k, most)
+    before, now = outflow + stay, inflow + stay
+    presence = (hide_portraits(before, k), hide_portraits(now, k))
+    published = publish("before", before, presence[0]) | publish(
+        "now", now, presence[1]
+    )
+    flows = (inflow, outflow, stay)
+    for name, counts in zip(FLOW_COUNTS, flows, strict=True):
+        published |= publish(name, counts, hidden)
+    secrets = [(before, presence[0]), (now, presence[1]), *((c, hidden) for c in flows)]
+    for counts, is_hidden in secrets:
+        for portrait in (0, *_GENDERS):
+            exact, mask = counts[:, portrait], is_hidden[:, portrait]
+            assert told_at_least(published, exact, mask) >= 2
+
+
+def test_flow_that_presence_by_gender_would_tell_is_hidden() -> None:
+    """20 women came and 20 men left: everybody's stay would say that nobody else moved."""
+    inflow, outflow, stay = [0, 20, 0], [20, 0, 0], [40, 40, 50]
+    rows = pl.DataFrame(
+        {
+            name: make_portraits(np.array([genders]))[0]
+            for name, genders in zip(FLOW_COUNTS, (inflow, outflow, stay), strict=True)
+        }
+    ).with_columns(portrait_id=pl.Series(range(7)))
+    assert hide_flows(rows, 15)["suppressed"].all()
+
+
+def test_what_is_hidden_anyway_is_not_told_by_its_parts() -> None:
+    """A city's total that would tell a region stays hidden with everything it is made of."""
+    counts = make_portraits(np.array([[20, 30, 40]]))
+    assert not hide_portraits(counts, 15)[0, [0, *_GENDERS]].any()
+    total = np.zeros((1, 7), np.bool_)
+    total[0, 0] = True
+    assert hide_portraits(counts, 15, total).all()
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 60)] * 3), min_size=1), st.integers(1, 20))
+def test_shown_counts_and_their_differences_are_k_or_more(
+    genders: list[tuple[int, int, int]], k: int
+) -> None:
+    """Everybody minus shown parts is what others are, or nothing where all parts are."""
+    counts = make_portraits(np.array(genders))
+    hidden = hide_portraits(counts, k)
+    assert (counts[~hidden] >= k).all() or k == 1
+    for mask in hidden:
+        shown = [part for part in _GENDERS if not mask[part]]
+        assert shown in ([], _GENDERS)
+        assert not (mask[0] and shown)
 
 
 def test_k_of_one_hides_nothing() -> None:
     """Exact numbers, zeros too."""
-    worlds = every_world()
-    assert not hide_portraits(worlds, 1).any()
+    counts = make_portraits(np.array([[0, 0, 0], [1, 0, 0]]))
+    assert not hide_portraits(counts, 1).any()
+    rows = pl.DataFrame({name: [0] * 7 for name in FLOW_COUNTS})
+    assert not hide_flows(rows, 1)["suppressed"].any()
+
+
+def test_pairs_of_few_are_hidden_with_their_trips() -> None:
+    """No sum of pairs is published, so no other pair has to be hidden."""
+    rows = pl.DataFrame({"devices_count": [14, 15], "trips_count": [90, 15]})
+    assert hide_od(rows, 15).rows() == [(None, None, True), (15, 15, False)]
+    assert hide_od(rows, 1)["suppressed"].to_list() == [False, False]
