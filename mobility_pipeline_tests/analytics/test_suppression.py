@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mobility_pipeline.analytics.suppression import (
     FLOW_COUNTS,
     Counts,
+    Hidden,
     hide_flows,
     hide_od,
     hide_portraits,
@@ -21,7 +22,7 @@ Published = dict[str, Counts]
 """What is published -> a value per world; -1 = hidden."""
 
 
-def told_at_least(published: Published, exact: Counts, hidden: Counts) -> int:
+def told_at_least(published: Published, exact: Counts, hidden: Hidden) -> int:
     """Return of how few values the attacker can be sure, over all hidden counts."""
     frame = pl.DataFrame(published).with_columns(
         exact=pl.Series(exact), hidden=pl.Series(hidden)
@@ -39,7 +40,7 @@ def make_portraits(genders: Counts) -> Counts:
     return counts
 
 
-def publish(name: str, counts: Counts, hidden: Counts) -> Published:
+def publish(name: str, counts: Counts, hidden: Hidden) -> Published:
     """Publish portraits."""
     shown = np.where(hidden, -1, counts)
     return {f"{name}{portrait}": shown[:, portrait] for portrait in range(7)}
@@ -63,7 +64,7 @@ def test_hidden_portrait_has_k_values_at_least(k: int) -> None:
         assert told >= k
 
 
-def every_step(k: int, most: int) -> tuple[Counts, Counts, Counts, Counts]:
+def every_step(k: int, most: int) -> tuple[Counts, Counts, Counts, Hidden]:
     """Make inflow, outflow and stay by gender of every world, and what of them is hidden.
 
     All worlds of up to `most` people before and after, and so all that an attacker who
