@@ -18,5 +18,6 @@ Where do I go to…?
 - add a peer: `contenders.py`, then `rounds.py`
 - change a target: `targets.py`
 - measure presence against pandas: `python -m bench.presence`, on its own
+- measure staypoints against trackintel and scikit-mobility: `python -m bench.staypoints`, too
 - try it in a minute: `make bench BENCH="--scale 0.01 --rounds 1 --only many,mixed"`
 """

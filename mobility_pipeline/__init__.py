@@ -8,6 +8,7 @@ Data flows down this list; imports point up it:
     landing/     3 receive   read a delivery, attribute its rows to cities, split it
     lake/        4 keep      paths, manifests, atomic publish, coverage
     checks/      5 judge     predicates over a city-day or a table
+    alerts/                  what is wrong, and telling people of it
     analytics/   6 derive    presence, flows, trips
     serving/     7 answer    HTTP API and city console
     sandbox/                 the outside world on one machine: S3, the vendor, OpenStreetMap
@@ -21,6 +22,8 @@ Where do I go to…?
 * change a column or its type: `schemas/pings.py`
 * change how rows find their city: `landing/attribution.py`
 * change what a stored city-day looks like: `lake/manifest.py` and `lake/publish.py`
-* change a schedule: `defs/schedules.py`
+* change what is derived from what: `defs/analytics.py`, `resources/derivation.py`
+* change what the API answers: `serving/api/`
+* change a schedule: `defs/`, in the module of its room
 * add a setting: `settings.py`, then `.env.example`
 """

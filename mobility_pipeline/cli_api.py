@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +12,22 @@ from mobility_pipeline.serving.api.keys import ApiKeys, Scope
 from mobility_pipeline.settings import load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 
 @click.group(invoke_without_command=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes; each counts the rate limit for itself.",
+)
 @click.pass_context
-def api(context: click.Context, host: str, port: int) -> int:
+def api(context: click.Context, host: str, port: int, workers: int) -> int:
     """Answer presence, flows and portraits over HTTP, by API key."""
     if context.invoked_subcommand is not None:
         return DONE
@@ -30,7 +41,9 @@ def api(context: click.Context, host: str, port: int) -> int:
         app = open_api(settings, ledger)
         STDERR.print(f"API: http://{host}:{port}/docs (Ctrl-C stops it)")
         uvicorn.run(
-            app,
+            app if workers == 1 else f"{__name__}:open_worker_app",
+            factory=workers > 1,
+            workers=workers,
             host=host,
             port=port,
             log_level="warning",
@@ -38,6 +51,14 @@ def api(context: click.Context, host: str, port: int) -> int:
             timeout_graceful_shutdown=2,
         )
     return DONE
+
+
+def open_worker_app() -> "FastAPI":
+    """Open the API in one of several worker processes."""
+    from mobility_pipeline.resources.api import open_api
+
+    settings = load_settings()
+    return open_api(settings, open_ledger(settings.ledger_url))
 
 
 @api.group()

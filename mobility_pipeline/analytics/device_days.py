@@ -1,10 +1,15 @@
 """Device-days: who was active on a day, how well observed, and how far around."""
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mobility_pipeline.analytics.great_circle import distance_m
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import DEVICE_DAYS, POSITIONFIXES
+
+_Floats = npt.NDArray[np.float64]
+_Counts = npt.NDArray[np.int64]
 
 
 def measure_device_days(fixes: pl.DataFrame) -> pl.DataFrame:
@@ -25,38 +30,39 @@ def measure_device_days(fixes: pl.DataFrame) -> pl.DataFrame:
         patterns, Nature 453.
     """
     key = list(POSITIONFIXES.key)
-    # Sorted, since sums of floats depend on their order.
-    points = fixes.lazy().unique(key).sort(key).with_columns(*_center()).collect()
+    ordered = fixes.unique(key).sort(key)
+    measured = ordered.group_by("device_id", maintain_order=True).agg(
+        fixes_count=pl.len().cast(pl.Int64),
+        observed_hours_count=pl.col("hour_at").n_unique(),
+    )
+    radius_m = _measure_radius_m(
+        ordered["lon"].to_numpy(),
+        ordered["lat"].to_numpy(),
+        measured["fixes_count"].to_numpy(),
+    )
+    return shape_as(measured.with_columns(radius_of_gyration_m=radius_m), DEVICE_DAYS)
+
+
+def _measure_radius_m(lon: _Floats, lat: _Floats, count: _Counts) -> _Floats:
+    """Return the radius of each device, of its count of fixes that stand together.
+
+    With numpy, which adds in the order of rows: means of polars differ in their last bits
+    from run to run (2.1, one run in ten).
+    """
+    first = np.cumsum(count) - count
+
+    def mean(values: _Floats) -> _Floats:
+        return np.add.reduceat(values, first) / count
+
+    x, y, z = (mean(axis) for axis in _unit_vectors(np.radians(lon), np.radians(lat)))
+    center_lon = np.degrees(np.arctan2(y, x))
+    center_lat = np.degrees(np.arctan2(z, np.hypot(x, y)))
     away_m = distance_m(
-        *(
-            points[name].to_numpy()
-            for name in ("lon", "lat", "center_lon", "center_lat")
-        )
+        lon, lat, np.repeat(center_lon, count), np.repeat(center_lat, count)
     )
-    measured = (
-        points.lazy()
-        .with_columns(squared=pl.Series(away_m) ** 2)
-        .group_by("device_id", maintain_order=True)
-        .agg(
-            fixes_count=pl.len(),
-            observed_hours_count=pl.col("hour_at").n_unique(),
-            # Of one fix exactly 0: its centre is itself but for rounding.
-            radius_of_gyration_m=pl.when(pl.len() > 1)
-            .then(pl.col("squared").mean() ** 0.5)
-            .otherwise(0.0),
-        )
-        .collect()
-    )
-    return shape_as(measured, DEVICE_DAYS)
+    # Of one fix exactly 0: its centre is itself but for rounding.
+    return np.where(count > 1, np.sqrt(mean(away_m**2)), 0.0)
 
 
-def _center() -> tuple[pl.Expr, pl.Expr]:
-    """Return longitude and latitude of each device's mean unit vector."""
-    lat, lon = pl.col("lat").radians(), pl.col("lon").radians()
-    axes = lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()
-    x, y, z = (axis.mean().over("device_id") for axis in axes)
-    center_lat = pl.arctan2(z, (x**2 + y**2).sqrt())
-    return (
-        pl.arctan2(y, x).degrees().alias("center_lon"),
-        center_lat.degrees().alias("center_lat"),
-    )
+def _unit_vectors(lon: _Floats, lat: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+    return np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)

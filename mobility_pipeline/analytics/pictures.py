@@ -18,7 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 _Drawn = Any
 """Figures, axes and frames: matplotlib's and geopandas' types are partial."""
@@ -126,7 +126,7 @@ def draw_flows(regions: pl.DataFrame, od: pl.DataFrame, *, title: str, k: int) -
         )
         axes.add_patch(arrow)
     said = f"the {largest.height} largest flows" if largest.height else "no flow"
-    least = f", each of {k} devices or more" if k > 1 else ""
+    least = f" of {k} devices or more" if k > 1 else ""
     axes.text(0, -0.03, f"{said}{least}", transform=axes.transAxes, va="top")
     return _to_png(figure)
 
@@ -170,8 +170,7 @@ def _add_scale(figure: _Drawn, axes: _Drawn, norm: LogNorm, label: str) -> None:
     # Few counts are powers of ten.
     bar.locator = MaxNLocator(6, integer=True)
     bar.formatter = ScalarFormatter()
-    bar.ax.minorticks_off()
-    bar.update_ticks()
+    bar.minorlocator = NullLocator()
 
 
 def _to_png(figure: _Drawn) -> bytes:

@@ -2,6 +2,8 @@ import geopandas as gpd
 import polars as pl
 import pytest
 import trackintel as ti
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from trackintel.analysis import radius_gyration
 
 from mobility_pipeline.analytics.device_days import measure_device_days
@@ -56,10 +58,12 @@ def test_device_with_one_fix_has_radius_zero() -> None:
     assert measure_device_days(fixes)["radius_of_gyration_m"].to_list() == [0.0] * 4
 
 
-def test_shuffled_and_doubled_rows_change_nothing() -> None:
+@given(st.integers(0, 10_000), st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_shuffled_and_doubled_rows_change_nothing(seed: int, count: int) -> None:
     """Bit for bit."""
-    fixes = make_tracks(5, devices=7, fixes=50)
-    mixed = pl.concat([fixes, fixes]).sample(fraction=1, shuffle=True, seed=2)
+    fixes = make_tracks(seed, devices=7, fixes=count)
+    mixed = pl.concat([fixes, fixes]).sample(fraction=1, shuffle=True, seed=seed)
     assert measure_device_days(mixed).equals(measure_device_days(fixes))
 
 

@@ -14,7 +14,7 @@ from mobility_pipeline.serving.api.device_lists import (
 )
 from mobility_pipeline.serving.api.error_shape import ERROR_RESPONSES
 from mobility_pipeline.serving.api.errors import add_error_handlers
-from mobility_pipeline.serving.api.gate import RateLimit, make_gate
+from mobility_pipeline.serving.api.gate import SECURITY_SCHEMES, RateLimit, make_gate
 from mobility_pipeline.serving.api.heat import add_heat_routes
 from mobility_pipeline.serving.api.keys import ApiKeys
 from mobility_pipeline.serving.api.listings import add_listing_routes
@@ -66,4 +66,15 @@ def make_app(
     add_listing_routes(router, answers, responder)
     add_table_routes(router, answers, responder)
     app.include_router(router)
+    _describe_keys(app)
     return app
+
+
+def _describe_keys(app: FastAPI) -> None:
+    """Say in the OpenAPI document that every route needs a key.
+
+    FastAPI would do it for a security dependency, which every request then pays for.
+    """
+    document = app.openapi()
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    document["security"] = [{name: []} for name in SECURITY_SCHEMES]

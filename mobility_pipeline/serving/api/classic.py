@@ -96,7 +96,10 @@ def add_classic_routes(
         city: OptionalCityKey = None,
         fold: Fold = 0,
     ) -> Response:
-        """Inflow: there in the end hour, not in the start hour; outflow the reverse."""
+        """Inflow: there in the end hour, not in the start hour; outflow the reverse.
+
+        `fold` is of `end_time`.
+        """
 
         def make(_: str) -> Written:
             rows, provenance = flow_between_hours(

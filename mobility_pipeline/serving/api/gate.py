@@ -2,10 +2,8 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
-from fastapi import Security
-from fastapi.security import APIKeyHeader
+from fastapi import Request
 from limits import RateLimitItem
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -13,11 +11,16 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from mobility_pipeline.errors import TooManyRequestsError, UnauthenticatedError
 from mobility_pipeline.serving.api.keys import ApiKey, ApiKeys
 
-_HEADER = APIKeyHeader(
-    name="X-API-Key",
-    auto_error=False,
-    description="Of `mobility api keys create`.",
-)
+HEADER = "X-API-Key"
+SECURITY_SCHEMES = {
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": HEADER,
+        "description": "Of `mobility api keys create`.",
+    }
+}
+"""For the OpenAPI document."""
 
 
 Gate = Callable[..., Awaitable[ApiKey]]
@@ -61,7 +64,8 @@ def make_gate(keys: ApiKeys, limit: RateLimit) -> Gate:
         TooManyRequestsError: the key's limit is reached.
     """
 
-    async def check_key(key: Annotated[str | None, Security(_HEADER)]) -> ApiKey:
+    async def check_key(request: Request) -> ApiKey:
+        key = request.headers.get(HEADER)
         if not key:
             raise UnauthenticatedError("send an API key in the header X-API-Key")
         found = keys.find(key)
