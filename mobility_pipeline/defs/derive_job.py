@@ -10,6 +10,7 @@ from mobility_pipeline.defs.analytics import STORAGE_S
 from mobility_pipeline.defs.deriving import (
     Lacking,
     Make,
+    choose_pictures,
     derive,
     derive_flows,
     derive_home_regions,
@@ -57,15 +58,18 @@ def build_derive_job() -> dg.JobDefinition:
         with as_failures(context, STORAGE_S, clock.sleep):
             known, derivation = cities.create().load(), analytics.open()
             earliest = settings.load().mobility_start_date
+            asked = len(config["cities"]) * ((end - start) // _DAY + 1)
+            draw = choose_pictures(analytics, asked)
             for key in config["cities"]:
                 with lacking.noting(key):
                     city = known.find(key)
                     around = days_between(start - _DAY, end + _DAY)
-                    derive(context, derivation, city, around, derive_positionfixes)
+                    fixes = derive_positionfixes
+                    derive(context, derivation, city, around, fixes, draw)
                     first = max(start, city.first_date or earliest)
                     for make in _MAKERS:
                         days = days_between(first, end)
-                        missing = derive(context, derivation, city, days, make)
+                        missing = derive(context, derivation, city, days, make, draw)
                         lacking.missing |= {*missing}
             lacking.check()
 

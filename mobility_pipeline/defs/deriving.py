@@ -1,5 +1,6 @@
 """Derive tables in a run, report each city-day that stands, and name those that cannot."""
 
+import base64
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _NAMED_AT_MOST = 20
 """Cities named in a failure's message."""
+_DRAWN_AT_MOST = 10
+"""City-days of a run with pictures: each has some 100 kB."""
 _OF_ONE_CITY = (
     CityRefusedError,
     ManifestError,
@@ -42,6 +45,8 @@ _OF_ONE_CITY = (
 
 Make = Callable[["Derivation", City, date], "Made | None"]
 """Derives tables of a city and day; None = what they rest on is not there."""
+Draw = Callable[[DerivedTable, CityDay], bytes | None]
+"""Draws what was derived, as a PNG; None = no picture."""
 
 
 def derive_positionfixes(
@@ -124,10 +129,12 @@ def derive_partitions(
     for key in context.partition_keys:
         city_day = to_city_day(key)
         days.setdefault(city_day.city, []).append(city_day.date)
+    draw = choose_pictures(analytics, len(context.partition_keys))
     for key, dates in days.items():
         with lacking.noting(key):
             city = known.find(key)
-            lacking.missing |= {*derive(context, derivation, city, dates, make)}
+            missing = derive(context, derivation, city, dates, make, draw)
+            lacking.missing |= {*missing}
     if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true":
         # A change of one day asks for every day around it; nobody asked for those.
         context.log.info(f"nothing to derive {len(lacking.missing)} city-days from")
@@ -141,6 +148,7 @@ def derive(
     city: City,
     days: Iterable[date],
     make: Make,
+    draw: Draw,
 ) -> list[CityDay]:
     """Derive days of a city and report each; returns those that cannot be."""
     missing: list[CityDay] = []
@@ -151,12 +159,18 @@ def derive(
             missing.append(CityDay(city.key, day))
             continue
         for table, published in made.items():
-            context.log_event(_report(table, published))
+            picture = draw(table, CityDay(city.key, day))
+            context.log_event(_report(table, published, picture))
     return missing
 
 
+def choose_pictures(analytics: AnalyticsResource, city_days: int) -> Draw:
+    """Draw what a run derives, unless it is many: the event log keeps each picture."""
+    return analytics.draw if city_days <= _DRAWN_AT_MOST else lambda *_: None
+
+
 def _report(
-    table: DerivedTable, published: "DerivedPublished"
+    table: DerivedTable, published: "DerivedPublished", picture: bytes | None
 ) -> dg.AssetMaterialization:
     manifest = published.manifest
     metadata: dict[str, Any] = {
@@ -168,6 +182,11 @@ def _report(
         "inputs": len(manifest.inputs),
         **{f"dropped_{reason}": n for reason, n in manifest.dropped.items()},
     }
+    if picture is not None:
+        image = base64.b64encode(picture).decode()
+        metadata["picture"] = dg.MetadataValue.md(
+            f"![{table.name}](data:image/png;base64,{image})"
+        )
     if manifest.regions is not None:
         metadata["region_layer"] = manifest.regions.layer
     return dg.AssetMaterialization(

@@ -9,6 +9,7 @@ import dagster as dg
 
 from mobility_pipeline.alerts.channels import Channels
 from mobility_pipeline.alerts.store import AlertStore, open_alert_store
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
@@ -22,6 +23,7 @@ from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from mobility_pipeline.resources.derivation import Derivation
+    from mobility_pipeline.schemas.derived import DerivedTable
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -90,6 +92,13 @@ class AnalyticsResource(dg.ConfigurableResource):
         from mobility_pipeline.resources.analytics import open_derivation
 
         return open_derivation(load_settings())
+
+    def draw(self, table: "DerivedTable", city_day: CityDay) -> bytes | None:
+        """Draw what was derived, as a PNG; None = there is no picture of it."""
+        # Takes a second to load, too.
+        from mobility_pipeline.resources.maps import draw_table
+
+        return draw_table(load_settings(), table, city_day)
 
 
 class AlertsResource(dg.ConfigurableResource):

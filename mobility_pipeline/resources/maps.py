@@ -2,14 +2,18 @@
 
 import polars as pl
 
-from mobility_pipeline.analytics.pictures import draw_presence_map, write_hour
-from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.analytics.pictures import (
+    draw_flows,
+    draw_presence_map,
+    write_hour,
+)
+from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.errors import NoDataError
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.resources.regions import open_region_map
-from mobility_pipeline.schemas.derived import PRESENCE
-from mobility_pipeline.serving.api.hiding import hide_presence
+from mobility_pipeline.schemas.derived import OD, PRESENCE, DerivedTable
+from mobility_pipeline.serving.api.hiding import hide_od, hide_presence
 from mobility_pipeline.settings import Settings
 
 
@@ -26,20 +30,64 @@ def draw_presence(settings: Settings, city_day: CityDay, local_hour: int) -> byt
         NoDataError: the hour was not observed.
         StorageError: S3 failed.
     """
-    city = open_registry(settings).load().find(city_day.city)
     rows = open_derived_tables(settings).read(PRESENCE, city_day)
     of_hour = rows.filter(pl.col("local_hour") == local_hour)
     hour_at = min(of_hour["hour_at"].to_list(), default=None)
     if hour_at is None:
         raise NoDataError(
-            f"{city.key} was not observed on {city_day.date} at {local_hour}:00",
+            f"{city_day.city} was not observed on {city_day.date} at {local_hour}:00",
             reason="not_observed",
         )
-    k = settings.analytics_min_devices
-    shown = hide_presence(of_hour.filter(pl.col("hour_at") == hour_at), k)
+    return _draw_hour(settings, city_day, of_hour.filter(pl.col("hour_at") == hour_at))
+
+
+def draw_table(
+    settings: Settings, table: DerivedTable, city_day: CityDay
+) -> bytes | None:
+    """Draw the picture of a city and day of a table, as a PNG; most tables have none.
+
+    Presence is drawn in the hour in which regions hold most devices, OD by its first and
+    last regions; without rows nothing is drawn.
+
+    Raises:
+        ManifestError: the day was not derived.
+        StorageError: S3 failed.
+    """
+    if table not in (PRESENCE, OD):
+        return None
+    rows = open_derived_tables(settings).read(table, city_day)
+    if rows.is_empty():
+        return None
+    if table == OD:
+        return _draw_od(settings, city_day, rows)
+    by_hour = (
+        rows.filter(portrait_id=0).group_by("hour_at").agg(pl.sum("devices_count"))
+    )
+    fullest = by_hour.sort("devices_count", "hour_at", descending=[True, False])
+    of_hour = rows.filter(pl.col("hour_at") == fullest["hour_at"][0])
+    return _draw_hour(settings, city_day, of_hour)
+
+
+def _draw_hour(settings: Settings, city_day: CityDay, rows: pl.DataFrame) -> bytes:
+    city, k = _find_city(settings, city_day), settings.analytics_min_devices
+    hour_at, local_hour = rows.row(0, named=True)["hour_at"], int(rows["local_hour"][0])
     return draw_presence_map(
         open_region_map(settings, city).regions,
-        shown.filter(pl.col("portrait_id") == 0),
+        hide_presence(rows, k).filter(pl.col("portrait_id") == 0),
         title=write_hour(city.city, hour_at, local_hour, str(city_day.date)),
         k=k,
     )
+
+
+def _draw_od(settings: Settings, city_day: CityDay, rows: pl.DataFrame) -> bytes:
+    city, k = _find_city(settings, city_day), settings.analytics_min_devices
+    return draw_flows(
+        open_region_map(settings, city).regions,
+        hide_od(rows.filter(kind="first_last"), k),
+        title=f"{city.city} · {city_day.date} · from the day's first region to its last",
+        k=k,
+    )
+
+
+def _find_city(settings: Settings, city_day: CityDay) -> City:
+    return open_registry(settings).load().find(city_day.city)
