@@ -24,6 +24,7 @@ import geopandas as gpd
 import pandas as pd
 import polars as pl
 import trackintel as ti
+from trackintel.preprocessing import generate_staypoints
 
 from mobility_pipeline.analytics.staypoints import SILENCE_S, detect_staypoints
 from mobility_pipeline_tests.analytics.tracks import (
@@ -89,7 +90,7 @@ def make_trackintel_fixes(fixes: pl.DataFrame) -> gpd.GeoDataFrame:
 
 def find_with_trackintel(positionfixes: gpd.GeoDataFrame) -> pl.DataFrame:
     """Find stops as we mean them where no device is silent for long."""
-    _, stops = ti.preprocessing.generate_staypoints(
+    _, stops = generate_staypoints(
         positionfixes,
         method="sliding",
         dist_threshold=200,

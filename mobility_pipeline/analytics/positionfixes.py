@@ -14,7 +14,7 @@ import pyarrow as pa
 from mobility_pipeline.analytics.devices import Numbers, number_devices
 from mobility_pipeline.analytics.inside import is_inside
 from mobility_pipeline.analytics.local_time import local_hours
-from mobility_pipeline.analytics.regions import RegionMap
+from mobility_pipeline.analytics.regions import CellRegionMap, RegionMap
 from mobility_pipeline.analytics.teleports import find_kept
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.schemas.derived import POSITIONFIXES
@@ -38,6 +38,7 @@ _COLUMNS = (
     "longitude",
     "horizontal_accuracy",
 )
+_CELL = "cell_id"
 _KEY = ("device", "at", "lat", "lon")
 
 
@@ -66,7 +67,8 @@ def make_positionfixes(
 
     Args:
         pings: of one city and as many days as there are, with the columns of a feed's
-            BASIC schema, in any order.
+            BASIC schema, in any order. Where they have `cell_id`, and the layer is of
+            network cells, the cell decides the region.
         city: whose time zone and area they are judged by.
         regions: the city's region layer.
 
@@ -95,8 +97,13 @@ def make_positionfixes(
 def _conform(pings: pa.Table, device: Numbers) -> pl.DataFrame:
     """Give columns our names and units."""
     accuracy = pl.col("horizontal_accuracy")
-    return pl.DataFrame(pings.select(_COLUMNS)).select(
+    cell_id = pl.lit(None, pl.String)
+    columns = list(_COLUMNS)
+    if _CELL in pings.column_names:
+        cell_id, columns = pl.col(_CELL), [*columns, _CELL]
+    return pl.DataFrame(pings.select(columns)).select(
         device=pl.Series(device),
+        cell_id=cell_id,
         at=pl.col("utc_timestamp").cast(pl.Datetime("us", "UTC")),
         # Adding zero makes 0 of -0: the same point, the same bytes.
         lat=pl.col("latitude") + 0.0,
@@ -160,5 +167,12 @@ def _describe(
         ids.gather(fixes["device"]).alias("device_id"),
         *local_hours(fixes["at"], city.time_zone),
         is_inside=is_inside(city, lon, lat),
-        region_id=regions.assign(lon, lat),
+        region_id=_assign(fixes["cell_id"], regions.assign(lon, lat), regions),
     ).select(POSITIONFIXES.schema.names)
+
+
+def _assign(cell_id: pl.Series, by_place: pl.Series, regions: RegionMap) -> pl.Series:
+    """Return the region of each fix's cell, else the one it lies in."""
+    if not isinstance(regions, CellRegionMap):
+        return by_place
+    return regions.assign_cells(cell_id).fill_null(by_place)
