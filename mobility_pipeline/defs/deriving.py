@@ -135,7 +135,7 @@ def derive_partitions(
             city = known.find(key)
             missing = derive(context, derivation, city, dates, make, draw)
             lacking.missing |= {*missing}
-    if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true":
+    if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true" and lacking.missing:
         # A change of one day asks for every day around it; nobody asked for those.
         context.log.info(f"nothing to derive {len(lacking.missing)} city-days from")
         lacking.missing.clear()
