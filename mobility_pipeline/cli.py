@@ -24,6 +24,7 @@ from mobility_pipeline.cli_coverage import coverage
 from mobility_pipeline.cli_derive import derive
 from mobility_pipeline.cli_dev import dev
 from mobility_pipeline.cli_erase import erase
+from mobility_pipeline.cli_events import events
 from mobility_pipeline.cli_history import backup, diff, history, restore
 from mobility_pipeline.cli_jobs import jobs
 from mobility_pipeline.cli_lookup import lookup
@@ -262,6 +263,7 @@ app.add_command(console)
 app.add_command(coverage)
 app.add_command(derive)
 app.add_command(dev)
+app.add_command(events)
 app.add_command(jobs)
 app.add_command(recover)
 

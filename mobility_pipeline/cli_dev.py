@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 import click
 
 from mobility_pipeline.cli_output import MISSING, STDERR
-from mobility_pipeline.defs.launch import open_instance
 from mobility_pipeline.servers import WebServer, start_console, start_dagster
 from mobility_pipeline.settings import Settings, inherit_environment, load_settings
 
@@ -21,6 +20,8 @@ _LOOK_EVERY_S = 0.5
 )
 def dev() -> int:
     """Run until Ctrl-C, or until one of them ends by itself: then all end."""
+    from mobility_pipeline.defs.launch import open_instance  # loads Dagster
+
     settings = load_settings()
     open_instance(settings.dagster_home).dispose()
     # A shell that starts us in the background has children ignore Ctrl-C.

@@ -43,9 +43,9 @@ from mobility_pipeline.resources.adapters import (
     SettingsResource,
     VendorResource,
 )
-from mobility_pipeline.resources.clients import source_feed
+from mobility_pipeline.resources.clients import EVENTS_SOURCE, source_feed
 from mobility_pipeline.schemas.feeds import resolve_feeds
-from mobility_pipeline.settings import load_settings
+from mobility_pipeline.settings import Settings, load_settings
 
 
 def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -70,7 +70,7 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(build_lake_asset(feed, partitions) for feed in feeds),
-            *build_analytics_assets(source_feed(settings), partitions),
+            *build_analytics_assets(_find_source(settings), partitions),
         ],
         asset_checks=[
             checks
@@ -108,6 +108,13 @@ def build_defs(*, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
             **(resources or {}),
         },
     )
+
+
+def _find_source(settings: Settings) -> str:
+    """Return the name of what tables are derived from, an asset of the lake."""
+    if settings.analytics_source == EVENTS_SOURCE:
+        return EVENTS_SOURCE
+    return source_feed(settings).name
 
 
 defs = build_defs()

@@ -76,7 +76,7 @@ def parse_events(
         .cast(pl.Datetime("us"))
         .dt.replace_time_zone("UTC")
     )
-    events = good.select(_SCHEMA.names()).cast(dict(_SCHEMA)).unique().sort(EVENTS.key)
+    events = good.select(_SCHEMA.names()).cast(_SCHEMA).unique().sort(EVENTS.key)
     bad = judged.filter(pl.col("reason").is_not_null()).select("reason", "line")
     return ParsedEvents(events, bad)
 

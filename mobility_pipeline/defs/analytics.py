@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import dagster as dg
 
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.deriving import (
     Make,
     derive_flows,
@@ -19,6 +20,7 @@ from mobility_pipeline.defs.deriving import (
     derive_positionfixes,
 )
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.resources.adapters import (
     AnalyticsResource,
     CitiesResource,
@@ -32,10 +34,11 @@ from mobility_pipeline.schemas.derived import (
     POSITIONFIXES,
     DerivedTable,
 )
-from mobility_pipeline.schemas.feeds import Feed
+from mobility_pipeline.schemas.events import EVENTS
 
 STORAGE_S = 1
 """Wait before a step is tried again; then twice that."""
+_EVENTS_KEY = dg.AssetKey(["lake", EVENTS.name])
 _HOME_DAYS = 27
 """Days before its own that a home rests on."""
 
@@ -50,25 +53,44 @@ _ON_CHANGE = (
 
 
 def build_analytics_assets(
-    source: Feed, partitions: dg.MultiPartitionsDefinition
-) -> list[dg.AssetsDefinition]:
+    source: str, partitions: dg.MultiPartitionsDefinition
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Build the assets of the derived tables.
 
     Args:
-        source: the feed they are derived from.
+        source: name of the feed they are derived from, or `events`.
         partitions: city × date; the date of every table but positionfixes is local.
     """
-    pings = dg.AssetDep(dg.AssetKey(["lake", source.name]))
+    pings = dg.AssetDep(dg.AssetKey(["lake", source]))
     fixes = _depend_on(POSITIONFIXES, first=-1, last=1)
     yesterday = _depend_on(DEVICE_HOURS, first=-1)
     window = _depend_on(DEVICE_HOURS, first=-_HOME_DAYS)
     build = partial(_build_asset, partitions)
     return [
+        *([_describe_events(partitions)] if source == EVENTS.name else []),
         build(POSITIONFIXES, pings, derive_positionfixes),
         _build_day_assets(partitions, fixes),
         build(FLOWS, yesterday, derive_flows),
         build(HOME_REGIONS, window, derive_home_regions),
     ]
+
+
+def events_materialization(city_day: CityDay) -> dg.AssetMaterialization:
+    """Make the event that tells Dagster of a day whose ingested events changed."""
+    return dg.AssetMaterialization(
+        asset_key=_EVENTS_KEY, partition=to_partition(city_day)
+    )
+
+
+def _describe_events(partitions: dg.MultiPartitionsDefinition) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=_EVENTS_KEY,
+        partitions_def=partitions,
+        group_name="lake",
+        description=f"{EVENTS.description} `mobility events ingest` brings them.",
+        kinds={"s3", "parquet"},
+        owners=["team:mobility"],
+    )
 
 
 def build_derive_sensor() -> dg.AutomationConditionSensorDefinition:

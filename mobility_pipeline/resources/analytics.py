@@ -6,16 +6,18 @@ from functools import partial
 
 import pyarrow as pa
 
+from mobility_pipeline.analytics.events import to_pings
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.derived import DerivedTables
 from mobility_pipeline.lake.derived_manifest import Input
 from mobility_pipeline.lake.paths import ANALYTICS_FOLDER
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.clients import open_analytics_bucket, source_feed
-from mobility_pipeline.resources.derivation import Derivation, Profiles
+from mobility_pipeline.resources.derivation import Derivation, Profiles, Source
 from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.resources.profiles import open_profiles
 from mobility_pipeline.resources.regions import open_region_map
+from mobility_pipeline.schemas.events import EVENTS
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import open_ledger
 
@@ -39,6 +41,25 @@ class FeedSource:
         return self.lake.read(city_day)
 
 
+@dataclass(frozen=True)
+class EventSource:
+    """The events that were ingested."""
+
+    tables: DerivedTables
+
+    def find(self, city_day: CityDay) -> Input | None:
+        """Return what is there of a city-day; None = nothing."""
+        manifest = self.tables.read_manifest(EVENTS, city_day)
+        if manifest is None:
+            return None
+        digest = hashlib.sha256(manifest.to_json()).hexdigest()
+        return Input(uri=self.tables.uri(EVENTS, city_day), sha256=digest)
+
+    def read(self, city_day: CityDay) -> pa.Table:
+        """Return its events as pings."""
+        return to_pings(self.tables.read(EVENTS, city_day))
+
+
 def open_derived_tables(settings: Settings) -> DerivedTables:
     """Open the derived tables.
 
@@ -58,12 +79,18 @@ def open_derivation(settings: Settings) -> Derivation:
         LedgerError: the database of its locks is locked or gone.
     """
     return Derivation(
-        source=FeedSource(make_lake(settings, source_feed(settings))),
+        source=_open_source(settings),
         tables=open_derived_tables(settings),
         open_regions=partial(open_region_map, settings),
         profiles=_open_profiles(settings),
         hold=partial(open_ledger(settings.ledger_url).landing_lock, ANALYTICS_FOLDER),
     )
+
+
+def _open_source(settings: Settings) -> Source:
+    if settings.analytics_source == EVENTS.name:
+        return EventSource(open_derived_tables(settings))
+    return FeedSource(make_lake(settings, source_feed(settings)))
 
 
 def _open_profiles(settings: Settings) -> Profiles | None:

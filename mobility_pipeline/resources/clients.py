@@ -139,8 +139,12 @@ def open_api_keys(settings: Settings) -> ApiKeys:
     return ApiKeys(path)
 
 
+EVENTS_SOURCE = "events"
+"""ANALYTICS_SOURCE where tables are derived from ingested events."""
+
+
 def source_feed(settings: Settings) -> Feed:
-    """Return the feed that tables are derived from.
+    """Return the feed that tables are derived from; of events the first, for its bucket.
 
     Raises:
         ConfigurationError: ANALYTICS_SOURCE is no enabled feed.
@@ -148,7 +152,7 @@ def source_feed(settings: Settings) -> Feed:
     feeds = resolve_feeds(
         settings.daily_sync_endpoints, settings.daily_sync_endpoint_configs
     )
-    if settings.analytics_source is None:
+    if settings.analytics_source in (None, EVENTS_SOURCE):
         return feeds[0]
     try:
         return find_feed(settings.analytics_source, feeds)

@@ -7,13 +7,13 @@ from mobility_pipeline.analytics.pictures import (
     draw_presence_map,
     write_hour,
 )
+from mobility_pipeline.analytics.suppression import hide_od, hide_presence
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.errors import NoDataError
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.resources.regions import open_region_map
 from mobility_pipeline.schemas.derived import OD, PRESENCE, DerivedTable
-from mobility_pipeline.serving.api.hiding import hide_od, hide_presence
 from mobility_pipeline.settings import Settings
 
 

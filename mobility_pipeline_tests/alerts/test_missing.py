@@ -208,7 +208,7 @@ def test_a_requested_day_whose_job_is_gone_stands_as_before() -> None:
             0,
             ALL_ON,
             "The daily load asks for them at 2025-03-21 02:00 UTC.",
-            "VERASET_MONTHLY_JOBS is the limit, raise it",
+            "Where VERASET_MONTHLY_JOBS is the limit, raise it",
         ),
     ],
 )

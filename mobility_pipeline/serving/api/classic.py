@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 from fastapi import APIRouter, Request, Response
 
+from mobility_pipeline.analytics.suppression import FLOW_COUNTS
 from mobility_pipeline.serving.api.answers import Answers, Found
 from mobility_pipeline.serving.api.flow_answers import flow_between_hours
 from mobility_pipeline.serving.api.formats import JSON, write_json
-from mobility_pipeline.serving.api.hiding import FLOW_COUNTS
 from mobility_pipeline.serving.api.provenance import Provenance
 from mobility_pipeline.serving.api.questions import (
     Fold,

@@ -13,11 +13,11 @@ from datetime import datetime
 
 import polars as pl
 
+from mobility_pipeline.analytics.suppression import hide_small
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.derived import DerivedTables
 from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DerivedTable
-from mobility_pipeline.serving.api.hiding import hide_small
 from mobility_pipeline.serving.api.memory import about_to_read
 
 FRESH_S = 5.0

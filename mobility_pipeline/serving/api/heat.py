@@ -12,12 +12,12 @@ import polars as pl
 from fastapi import APIRouter, Request, Response
 
 from mobility_pipeline.analytics.portrait import count_by_portrait
+from mobility_pipeline.analytics.suppression import Counts, Hidden, hide_portraits
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.schemas.derived import PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import envelop, portrait_of
 from mobility_pipeline.serving.api.formats import JSON, PNG
-from mobility_pipeline.serving.api.hiding import Counts, Hidden, hide_portraits
 from mobility_pipeline.serving.api.hours import LocalHour
 from mobility_pipeline.serving.api.places import Place
 from mobility_pipeline.serving.api.provenance import HEADER, Provenance

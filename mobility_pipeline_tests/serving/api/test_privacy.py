@@ -5,12 +5,12 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobility_pipeline.schemas.derived import FLOWS
-from mobility_pipeline.serving.api.hiding import (
+from mobility_pipeline.analytics.suppression import (
     FLOW_COUNTS,
     hide_flows,
     hide_portraits,
 )
+from mobility_pipeline.schemas.derived import FLOWS
 from mobility_pipeline_tests.serving.api.world import VANCOUVER, Client
 
 K = 15

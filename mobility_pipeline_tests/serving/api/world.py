@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import requests
 import uvicorn
+from fastapi import FastAPI
 from limits import parse
 
 from mobility_pipeline.analytics.device_hours import make_device_hours
@@ -186,12 +187,19 @@ def serve(
         lambda: datetime.now(UTC),
         pseudonymize if lists_devices else None,
     )
+    with serve_app(app) as url:
+        yield Client(url, made)
+
+
+@contextmanager
+def serve_app(app: FastAPI) -> Iterator[str]:
+    """Serve on loopback; gives the address."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Client(f"http://127.0.0.1:{listener.getsockname()[1]}", made)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

@@ -1,0 +1,112 @@
+"""`mobility events`: ingest what a mobile network saw."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    STDERR,
+    answer,
+    make_table,
+    number_of,
+)
+from mobility_pipeline.errors import UsageError
+from mobility_pipeline.resources.clients import open_registry
+from mobility_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mobility_pipeline.resources.ingestion import Ingested
+
+_SECONDS = "time_in_seconds"
+
+
+@click.group(help="Events of a mobile network, as lines imsi|cell_id|lat|lon|epoch_ms.")
+def events() -> None:
+    """Group the verbs."""
+
+
+@events.command(
+    help="Ingest events from a UTF-8 file, or from standard input (-). Again changes "
+    "nothing; exit 1 if lines were rejected."
+)
+@click.argument(
+    "source",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
+@click.option("--city", "key", required=True, help="The city's key.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def ingest(source: str, key: str, as_json: bool) -> int:
+    """Ingest, and say what was new and what was rejected."""
+    # Polars takes a second to load, and most verbs need no events.
+    from mobility_pipeline.resources.ingestion import open_ingestion
+
+    settings = load_settings()
+    city = open_registry(settings).load().find(key)
+    if not city.is_active:
+        raise UsageError(f"city {key} is retired: nothing is ingested for it")
+    done = open_ingestion(settings, city).ingest(_read(source), datetime.now(UTC))
+    _tell_dagster(settings, city, done)
+    document = {
+        "new": done.new,
+        "known": done.known,
+        "rejected": dict(sorted(done.rejected.items())),
+        "quarantine": [str(path) for path in done.quarantine],
+        "days": [day.isoformat() for day in sorted(done.changed)],
+    }
+    rows = [(reason, count) for reason, count in sorted(done.rejected.items())]
+    title = (
+        f"{number_of(done.new, 'new event')}, {done.known:,} known, "
+        f"{done.rejected.total():,} rejected; {number_of(len(done.changed), 'day')} changed"
+    )
+    answer(as_json, document, make_table(("rejected", "lines"), rows, title=title))
+    _explain(done)
+    return MISSING if done.rejected else DONE
+
+
+def _read(source: str) -> Iterator[str]:
+    """Yield lines without their ends.
+
+    Raises:
+        UsageError: it is not UTF-8 text.
+    """
+    with click.open_file(source, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise UsageError(
+                    f"{source}: line {number} is not UTF-8 text; nothing of its part of "
+                    "the file was ingested"
+                ) from None
+            yield text.rstrip("\r\n")
+
+
+def _tell_dagster(settings: Settings, city: City, done: "Ingested") -> None:
+    """Record the days that changed, so that what rests on them is derived anew."""
+    if not done.changed:
+        return
+    from mobility_pipeline.defs import launch
+    from mobility_pipeline.defs.analytics import events_materialization
+
+    with launch.open_instance(settings.dagster_home) as instance:
+        for day in sorted(done.changed):
+            instance.report_runless_asset_event(
+                events_materialization(CityDay(city.key, day))
+            )
+
+
+def _explain(done: "Ingested") -> None:
+    for path in done.quarantine:
+        STDERR.print(f"rejected lines: {path}", style="yellow", soft_wrap=True)
+    if done.rejected[_SECONDS]:
+        STDERR.print(
+            "times must be milliseconds since 1970: those of "
+            f"{number_of(done.rejected[_SECONDS], 'line')} look like seconds",
+            style="yellow",
+        )

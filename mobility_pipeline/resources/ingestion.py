@@ -1,0 +1,133 @@
+"""Ingest network events: parse lines, merge them with what is there, set bad ones aside."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from mobility_pipeline.analytics.events import parse_events
+from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.lake.derived import DerivedTables, Origin
+from mobility_pipeline.resources.analytics import open_derived_tables
+from mobility_pipeline.resources.regions import find_cells
+from mobility_pipeline.schemas.events import EVENTS
+from mobility_pipeline.settings import Settings
+from mobility_pipeline.vendor.ledger import open_ledger
+
+_LINES_AT_ONCE = 500_000
+_UTC_HOURS = 24
+_CLOCK_ERROR = timedelta(minutes=5)
+"""Sources' clocks may be ahead of ours by this."""
+
+
+@dataclass
+class Ingested:
+    """What an ingestion did."""
+
+    new: int = 0
+    """Events that were not there before."""
+    known: int = 0
+    """Events that were there, or came twice."""
+    rejected: Counter[str] = field(default_factory=Counter[str])
+    """Reason -> lines."""
+    changed: set[date] = field(default_factory=set[date])
+    """UTC days that are other ones than before."""
+    quarantine: list[Path] = field(default_factory=list[Path])
+    """Files with the rejected lines, each behind its reason."""
+
+
+@dataclass(frozen=True)
+class Ingestion:
+    """Ingests events of one city; what was ingested again changes nothing."""
+
+    city: City
+    tables: DerivedTables
+    cells: pl.DataFrame | None
+    """`cell_id`, `lat`, `lon` of the city's network, where its layer is one."""
+    folder: Path
+    """For the rejected lines: they name devices, so only their owner may read them."""
+    hold: Callable[[date], AbstractContextManager[None]]
+    """Keeps other processes from the same day: one of two would lose its events."""
+
+    def ingest(self, lines: Iterable[str], now: datetime) -> Ingested:
+        """Ingest lines, any number of them, some at a time.
+
+        A crash costs nothing: each day stands as it was or with what was merged, and
+        ingesting everything again adds what lacks.
+
+        Args:
+            lines: see `parse_events`.
+            now: the present instant; later events are rejected.
+
+        Raises:
+            StorageError: S3 failed; ingest again.
+        """
+        result = Ingested()
+        for chunk in _chunks(lines):
+            parsed = parse_events(chunk, self.cells, now + _CLOCK_ERROR)
+            self._set_aside(parsed.rejected, result)
+            by_day = parsed.events.group_by(pl.col("at").dt.date(), maintain_order=True)
+            for (day,), events in by_day:
+                self._merge(day, events, result)
+            blank = sum(not line.strip() for line in chunk)
+            lines_in = len(chunk) - blank - parsed.rejected.height
+            result.known += lines_in - parsed.events.height
+        return result
+
+    def _merge(self, day: date, events: pl.DataFrame, result: Ingested) -> None:
+        city_day = CityDay(self.city.key, day)
+        with self.hold(day):
+            stands = self.tables.read_manifest(EVENTS, city_day) is not None
+            known = self.tables.read(EVENTS, city_day) if stands else events.clear()
+            merged = pl.concat([known, events]).unique()
+            hours = merged["at"].dt.truncate("1h").unique().sort().to_list()
+            origin = Origin((), None, hours, _UTC_HOURS)
+            written = self.tables.write(EVENTS, city_day, merged, origin)
+        added = merged.height - known.height
+        result.new += added
+        result.known += events.height - added
+        if written.changed:
+            result.changed.add(day)
+
+    def _set_aside(self, rejected: pl.DataFrame, result: Ingested) -> None:
+        """Write rejected lines to a file that the same lines name the same."""
+        if rejected.is_empty():
+            return
+        result.rejected.update(rejected["reason"].to_list())
+        text = "".join(f"{reason}\t{line}\n" for reason, line in rejected.rows())
+        content = text.encode()
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.tsv"
+        path = self.folder / self.city.key / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        result.quarantine.append(path)
+
+
+def open_ingestion(settings: Settings, city: City) -> Ingestion:
+    """Open what ingests events of a city.
+
+    Raises:
+        ConfigurationError: no bucket is set, or the city's region layer is none it has.
+    """
+    ledger = open_ledger(settings.ledger_url)
+    return Ingestion(
+        city=city,
+        tables=open_derived_tables(settings),
+        cells=find_cells(settings, city),
+        folder=settings.mobility_home / "quarantine" / EVENTS.name,
+        hold=partial(ledger.landing_lock, EVENTS.name),
+    )
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[Sequence[str]]:
+    source = iter(lines)
+    while chunk := [*islice(source, _LINES_AT_ONCE)]:
+        yield chunk

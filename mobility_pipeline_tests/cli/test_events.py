@@ -1,0 +1,281 @@
+"""`mobility events ingest` on the sandbox, and the worked example up to the API."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+
+from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.resources.analytics import open_derived_tables
+from mobility_pipeline.resources.api import open_api
+from mobility_pipeline.schemas.events import EVENTS
+from mobility_pipeline.settings import read_settings
+from mobility_pipeline.vendor.ledger import open_ledger
+from mobility_pipeline_tests.conftest import Workplace
+from mobility_pipeline_tests.serving.api.world import serve_app
+from mobility_pipeline_tests.waiting import wait_until
+
+CITY = "australia/western_australia/perth"
+ZONE = ZoneInfo("Australia/Perth")  # UTC+8
+DAY = date(2025, 6, 11)
+_SPAN = ("--from", DAY.isoformat(), "--to", DAY.isoformat(), "--city", CITY)
+CELLS = {"A1": 0, "A2": 1, "A3": 2, "B1": 10, "B2": 11, "B3": 12}
+"""Cell -> its place, in steps of 0.01° to the east."""
+SEEN = """
+U1 A1 10:00:00
+U1 A2 10:20:00
+U2 A1 10:30:00
+U3 A3 10:45:00
+U4 B1 10:50:00
+U1 B2 10:59:59.999
+U3 A2 11:05:00
+U4 A1 11:10:00
+U2 B3 11:15:00
+U5 A1 11:20:00
+U6 C9 11:30:00
+ZZ A1 11:40:00
+"""
+IMSI = {name: f"4600000000000{n:02}" for n, name in enumerate(("U1", "U2", "U3"))}
+IMSI |= {
+    name: f"4600000000001{n:02}" for n, name in enumerate(("U4", "U5", "U6", "ZZ"))
+}
+PEOPLE = "U1 m 20,U2 m 53,U3 f 54,U4 m 10,U5 f 18,U6 m 39"
+
+
+def epoch_ms(clock: str) -> int:
+    """Return a time of the day as the lines have it."""
+    local = datetime.fromisoformat(f"{DAY}T{clock}").replace(tzinfo=ZONE)
+    return round(local.timestamp() * 1000)
+
+
+def make_line(device: str, cell: str, clock: str) -> str:
+    """Make the line of an event, without a place: its cell has one."""
+    return f"{IMSI.get(device, device)}|{cell}|||{epoch_ms(clock)}"
+
+
+LINES = [make_line(*event.split()) for event in SEEN.strip().split("\n")]
+
+
+@pytest.fixture
+def perth(workplace: Workplace) -> Workplace:
+    """A city in UTC+8 whose region layer is of six cells."""
+    ring = [[115.8, -32], [116.1, -32], [116.1, -31.8], [115.8, -31.8], [115.8, -32]]
+    properties = {
+        "country": "Australia",
+        "iso_country_code": "AU",
+        "state_province": "Western Australia",
+        "city": "Perth",
+        "source": "made up",
+        "time_zone": "Australia/Perth",
+        "status": "active",
+    }
+    feature = {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    file = workplace.home / "perth.geojson"
+    file.write_text(json.dumps(feature))
+    assert workplace.run("cities", "add", str(file)).code == 0
+    regions, places = workplace.home / "regions.csv", workplace.home / "places.csv"
+    regions.write_text(
+        "\n".join(["region_id,cell_id", *(f"R{cell[0]},{cell}" for cell in CELLS)])
+    )
+    places.write_text(
+        "\n".join(
+            ["cell_id,lat,lon"]
+            + [
+                f"{cell},-31.95,{115.85 + 0.01 * step:.2f}"
+                for cell, step in CELLS.items()
+            ]
+        )
+    )
+    profiles = workplace.home / "people.csv"
+    people = [person.split() for person in PEOPLE.split(",")]
+    rows = [f"{IMSI[name]},{gender},{age}" for name, gender, age in people]
+    profiles.write_text("\n".join(["device_id,gender,age", *rows]))
+    more = (
+        "--region-cell",
+        str(regions),
+        "--cell-loc",
+        str(places),
+        "--layer",
+        "cells",
+    )
+    variables = {
+        "ANALYTICS_SOURCE": "events",
+        "ANALYTICS_REGION_LAYERS": "cells,h3",
+        "ANALYTICS_PROFILES": str(profiles),
+        "ANALYTICS_MIN_DEVICES": "1",
+        "MOBILITY_START_DATE": "2025-06-01",
+    }
+    workplace.environment.update(variables)
+    done = workplace.run("cities", "regions", "add-cells", CITY, *more)
+    assert done.code == 0, done.stderr
+    return workplace
+
+
+def write(workplace: Workplace, *lines: str) -> str:
+    """Write a file of events."""
+    path = workplace.home / "events.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def ingest(workplace: Workplace, *lines: str) -> Any:
+    """Ingest lines; returns the answer."""
+    path = write(workplace, *lines)
+    return workplace.run("events", "ingest", path, "--city", CITY, "--json")
+
+
+def stored(workplace: Workplace) -> list[tuple[str, str]]:
+    """Return device and cell of the day's events."""
+    tables = open_derived_tables(read_settings(workplace.environment))
+    rows = tables.read(EVENTS, CityDay(CITY, DAY)).select("device_id", "cell_id").rows()
+    return [(str(device), str(cell)) for device, cell in rows]
+
+
+@pytest.fixture
+def api(perth: Workplace) -> Iterator[Callable[..., requests.Response]]:
+    """The API on the derived example."""
+    answer = ingest(perth, *LINES)
+    assert (answer.code, answer.document["new"]) == (1, 11)
+    assert answer.document["rejected"] == {"unknown_cell": 1}
+    done = perth.run("derive", *_SPAN, "--json")
+    assert (done.code, done.document["missing"]) == (0, []), done.stderr
+    key = perth.run("api", "keys", "create", "x", "--scope", "read").stdout.strip()
+    settings = read_settings(perth.environment)
+    with (
+        closing(open_ledger(settings.ledger_url)) as ledger,
+        serve_app(open_api(settings, ledger)) as url,
+    ):
+
+        def ask(path: str, query: Any) -> requests.Response:
+            headers = {"X-API-Key": key}
+            return requests.get(f"{url}/v1/{path}", query, headers=headers, timeout=20)
+
+        yield ask
+
+
+def test_worked_example_through_ingestion_assets_and_api(
+    api: Callable[..., requests.Response],
+) -> None:
+    """Every number of the example, asked as its users ask."""
+
+    def ask(path: str, **query: object) -> Any:
+        answer = api(path, query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def count(region: str, hour: int, portrait: int) -> int:
+        query = {"region_id": region, "produce_hour": f"20250611{hour}"}
+        data = ask("userCountByRegionAndTime", portrait_id=portrait, **query)["data"]
+        return data["cnt"]
+
+    assert [count("RA", 10, n) for n in range(6)] == [3, 2, 1, 0, 1, 2]
+    assert [count(region, hour, 0) for region, hour in (("RB", 10), ("RA", 11))] == [
+        2,
+        4,
+    ]
+    assert count("RB", 11, 0) == 1
+    portrait = ask("regionPortrait", region_id="RA", produce_hour="2025061110")["data"]
+    names = ("man", "women", "age_10_20", "age_20_40", "age_40", "pepCnt")
+    assert [portrait[name] for name in names] == [2, 1, 0, 1, 2, 3]
+    hours = {"start_time": "2025061110", "end_time": "2025061111"}
+    (flow,) = ask("regionInflowOutflow", region_id="RA", **hours)
+    inflow, outflow = flow["inflow"], flow["outflow"]
+    assert (inflow["total"], inflow["male"], inflow["female"]) == (3, 1, 1)
+    assert outflow["total"] == 2
+
+
+def test_replay_changes_nothing(perth: Workplace) -> None:
+    """Nor do other orders and doubles; what is new is added to what is there."""
+    ingest(perth, *LINES[:6])
+    again = ingest(perth, *LINES[5::-1], *LINES[:6])
+    assert (again.code, again.document["new"], again.document["known"]) == (0, 0, 12)
+    assert again.document["days"] == []
+    more = ingest(perth, *LINES)
+    assert (more.document["new"], more.document["days"]) == (5, ["2025-06-11"])
+    assert len(stored(perth)) == 11
+
+
+def test_rejected_lines_are_kept_apart_for_their_owner_alone(perth: Workplace) -> None:
+    """With reasons, and once however often they come; devices are not on the console."""
+    bad = [
+        "460000000000099|A1|||1",
+        "460000000000098|A1",
+        make_line("U6", "C9", "11:30"),
+    ]
+    first = ingest(perth, *bad, LINES[0])
+    (path,) = first.document["quarantine"]
+    assert ingest(perth, *bad).document["quarantine"] == [path]
+    reasons = [line.split("\t")[0] for line in Path(path).read_text().splitlines()]
+    assert reasons == ["bad_time", "field_count", "unknown_cell"]
+    assert Path(path).stat().st_mode & 0o077 == 0
+    assert "4600000" not in first.stdout + first.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe\x00garbage\n", "line 1 is not UTF-8"),
+        (b"a|b|c|d|1\n\xff\n", "line 2 is not UTF-8"),
+    ],
+    ids=["binary", "encoding"],
+)
+def test_file_that_is_no_text_is_one_line(
+    perth: Workplace, content: bytes, words: str
+) -> None:
+    """Exit 2, no traceback."""
+    path = perth.home / "events.bin"
+    path.write_bytes(content)
+    answer = perth.run("events", "ingest", str(path), "--city", CITY)
+    assert answer.code == 2
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_mistakes_are_one_line(perth: Workplace) -> None:
+    """No such file, no such city; an empty file is nothing, and times in seconds a hint."""
+    missing = perth.run("events", "ingest", str(perth.home / "no"), "--city", CITY)
+    unknown = perth.run("events", "ingest", write(perth, LINES[0]), "--city", "x/y")
+    assert (missing.code, unknown.code) == (2, 2)
+    assert "x/y" in unknown.stderr
+    empty = ingest(perth, "", "  ")
+    assert (empty.code, empty.document["new"], empty.document["rejected"]) == (0, 0, {})
+    seconds = ingest(perth, f"460|A1|||{epoch_ms('10:00') // 1000}")
+    assert seconds.document["rejected"] == {"time_in_seconds": 1}
+    assert "look like seconds" in seconds.stderr
+
+
+def test_killed_ingestion_costs_nothing(perth: Workplace) -> None:
+    """Killed while it reads: what is there stands whole, and the same again completes it."""
+    lines = [
+        f"{460 * 10**12 + n}|A1|||{epoch_ms('10:00') + n % 86_000_000}"
+        for n in range(400_000)
+    ]
+    path = write(perth, *lines)
+    process = perth.start("events", "ingest", path, "--city", CITY)
+    settings = read_settings(perth.environment)
+    tables = open_derived_tables(settings)
+    wait_until(
+        lambda: (
+            process.poll() is not None
+            or tables.read_manifest(EVENTS, CityDay(CITY, DAY)) is not None
+        )
+    )
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = perth.run("events", "ingest", path, "--city", CITY, "--json").document
+    assert done["new"] + done["known"] == len(lines)
+    kept = tables.read(EVENTS, CityDay(CITY, DAY)).height
+    assert kept == len(lines)
+    again = perth.run("events", "ingest", path, "--city", CITY, "--json").document
+    assert (again["new"], again["days"]) == (0, [])
