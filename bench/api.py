@@ -29,7 +29,7 @@ from mobility_pipeline.analytics.flows import count_flows
 from mobility_pipeline.analytics.local_time import hours_of
 from mobility_pipeline.analytics.presence import count_presence
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.lake.derived import Input, Origin, RegionSource
+from mobility_pipeline.lake.derived_manifest import Input, Origin, RegionSource
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.clients import open_api_keys, open_registry
 from mobility_pipeline.resources.regions import open_region_map

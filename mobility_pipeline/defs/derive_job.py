@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import partial
 
 import dagster as dg
 
@@ -59,18 +58,19 @@ def build_derive_job() -> dg.JobDefinition:
         with as_failures(context, STORAGE_S, clock.sleep):
             known, derivation = cities.create().load(), analytics.open()
             earliest = settings.load().mobility_start_date
-            days_count = (end - start).days + 1
-            draw = choose_pictures(analytics, len(config["cities"]) * days_count)
+            asked = len(config["cities"]) * ((end - start) // _DAY + 1)
+            draw = choose_pictures(analytics, asked)
             for key in config["cities"]:
                 with lacking.noting(key):
                     city = known.find(key)
-                    make_of = partial(derive, context, derivation, city, draw=draw)
-                    make_of(
-                        days_between(start - _DAY, end + _DAY), derive_positionfixes
-                    )
+                    around = days_between(start - _DAY, end + _DAY)
+                    fixes = derive_positionfixes
+                    derive(context, derivation, city, around, fixes, draw)
                     first = max(start, city.first_date or earliest)
                     for make in _MAKERS:
-                        lacking.missing |= {*make_of(days_between(first, end), make)}
+                        days = days_between(first, end)
+                        missing = derive(context, derivation, city, days, make, draw)
+                        lacking.missing |= {*missing}
             lacking.check()
 
     @dg.job(

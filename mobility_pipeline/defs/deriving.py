@@ -1,6 +1,6 @@
 """Derive tables in a run, report each city-day that stands, and name those that cannot."""
 
-from base64 import b64encode
+import base64
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from mobility_pipeline.lake.derived import DerivedPublished
     from mobility_pipeline.resources.derivation import Derivation, Made
 
-_DRAWN_AT_MOST = 8
-"""City-days of a run of which pictures are drawn."""
 _NAMED_AT_MOST = 20
 """Cities named in a failure's message."""
+_DRAWN_AT_MOST = 10
+"""City-days of a run with pictures: each has some 100 kB."""
 _OF_ONE_CITY = (
     CityRefusedError,
     ManifestError,
@@ -46,7 +46,7 @@ _OF_ONE_CITY = (
 Make = Callable[["Derivation", City, date], "Made | None"]
 """Derives tables of a city and day; None = what they rest on is not there."""
 Draw = Callable[[DerivedTable, CityDay], bytes | None]
-"""Draws what was derived; None = there is no picture of it."""
+"""Draws what was derived, as a PNG; None = no picture."""
 
 
 def derive_positionfixes(
@@ -133,8 +133,9 @@ def derive_partitions(
     for key, dates in days.items():
         with lacking.noting(key):
             city = known.find(key)
-            lacking.missing |= {*derive(context, derivation, city, dates, make, draw)}
-    if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true":
+            missing = derive(context, derivation, city, dates, make, draw)
+            lacking.missing |= {*missing}
+    if context.run.tags.get(AUTOMATION_CONDITION_TAG) == "true" and lacking.missing:
         # A change of one day asks for every day around it; nobody asked for those.
         context.log.info(f"nothing to derive {len(lacking.missing)} city-days from")
         lacking.missing.clear()
@@ -164,15 +165,8 @@ def derive(
 
 
 def choose_pictures(analytics: AnalyticsResource, city_days: int) -> Draw:
-    """Return what draws pictures for a run: of many city-days it draws none.
-
-    A picture takes as long as deriving, and tens of kilobytes of Dagster's database.
-    """
-    return analytics.draw if city_days <= _DRAWN_AT_MOST else _draw_nothing
-
-
-def _draw_nothing(_table: DerivedTable, _city_day: CityDay) -> None:
-    return None
+    """Draw what a run derives, unless it is many: the event log keeps each picture."""
+    return analytics.draw if city_days <= _DRAWN_AT_MOST else lambda *_: None
 
 
 def _report(
@@ -188,11 +182,13 @@ def _report(
         "inputs": len(manifest.inputs),
         **{f"dropped_{reason}": n for reason, n in manifest.dropped.items()},
     }
+    if picture is not None:
+        image = base64.b64encode(picture).decode()
+        metadata["picture"] = dg.MetadataValue.md(
+            f"![{table.name}](data:image/png;base64,{image})"
+        )
     if manifest.regions is not None:
         metadata["region_layer"] = manifest.regions.layer
-    if picture is not None:
-        data = b64encode(picture).decode()
-        metadata["picture"] = dg.MetadataValue.md(f"![](data:image/png;base64,{data})")
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey(["analytics", table.name]),
         partition=to_partition(CityDay(manifest.city, manifest.date)),

@@ -5,11 +5,9 @@ and `_manifest.json`, in the bucket that analytics writes to.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -18,13 +16,9 @@ from pydantic import ValidationError
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ManifestError, SchemaError
+from mobility_pipeline.lake.derived_manifest import DerivedManifest, Origin
 from mobility_pipeline.lake.manifest import (
-    Count,
-    Frozen,
-    Instant,
-    Json,
     ManifestFile,
-    Sha256,
 )
 from mobility_pipeline.lake.parts import PartsEncoder
 from mobility_pipeline.lake.paths import MANIFEST_NAME, table_folder
@@ -37,79 +31,6 @@ if TYPE_CHECKING:
     from mobility_pipeline.landing.storage import Bucket
 
 _ROW_GROUP_ROWS = 262_144
-
-
-class Input(Frozen):
-    """One city-day that a derived one was made from."""
-
-    uri: str
-    """`s3://` address of its folder."""
-    sha256: Sha256
-    """Of its manifest."""
-
-
-class RegionSource(Frozen):
-    """The region layer whose regions the rows name."""
-
-    layer: str
-    sha256: Sha256
-    """Of its content."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What rows were made from, and how much of the day that is."""
-
-    inputs: Sequence[Input]
-    regions: RegionSource | None
-    observed_hours: Sequence[datetime]
-    """Instants at which hours of the day start, of which the rows know; sorted."""
-    expected_hours_count: int
-    """Hours of the day: 24 of a UTC day, 23, 24 or 25 of a local one."""
-    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Reason -> rows of the input that were left out."""
-
-
-class DerivedManifest(Frozen):
-    """A city and day of a derived table; equal content gives equal bytes."""
-
-    version: Literal[1] = 1
-    table: str
-    method_version: int
-    city: str
-    """The city's key."""
-    date: date
-    """UTC or local, see `schemas/derived.py`."""
-    rows: Count
-    bytes: Count
-    files: tuple[ManifestFile, ...]
-    inputs: tuple[Input, ...]
-    regions: RegionSource | None
-    observed_hours: tuple[Instant, ...]
-    expected_hours_count: Count
-    dropped: Mapping[str, Count]
-
-    @property
-    def coverage_ratio(self) -> float:
-        """Share of the day's hours that were observed."""
-        return len(self.observed_hours) / self.expected_hours_count
-
-    def is_made_from(
-        self,
-        table: DerivedTable,
-        inputs: Sequence[Input],
-        regions: RegionSource | None,
-    ) -> bool:
-        """Whether making it anew from these could not change it."""
-        by_uri = tuple(sorted(inputs, key=lambda found: found.uri))
-        made = (self.method_version, self.inputs, self.regions)
-        return made == (table.version, by_uri, regions)
-
-    def to_json(self) -> Json:
-        """Write it; no clock and no order of insertion shows in it."""
-        fields = self.model_dump(mode="json")
-        fields["dropped"] = dict(sorted(self.dropped.items()))
-        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 @dataclass(frozen=True)

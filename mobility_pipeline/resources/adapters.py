@@ -16,7 +16,6 @@ from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.alerting import find_channels
 from mobility_pipeline.resources.clients import make_vendor_client, open_registry
 from mobility_pipeline.resources.lakes import make_lake, make_landing_site
-from mobility_pipeline.schemas.derived import DerivedTable
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.client import VerasetClient
@@ -24,6 +23,7 @@ from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from mobility_pipeline.resources.derivation import Derivation
+    from mobility_pipeline.schemas.derived import DerivedTable
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -93,11 +93,12 @@ class AnalyticsResource(dg.ConfigurableResource):
 
         return open_derivation(load_settings())
 
-    def draw(self, table: DerivedTable, city_day: CityDay) -> bytes | None:
-        """Draw a small picture of what was derived; null = the table has none."""
-        from mobility_pipeline.resources.maps import draw_small  # loads matplotlib
+    def draw(self, table: "DerivedTable", city_day: CityDay) -> bytes | None:
+        """Draw what was derived, as a PNG; None = there is no picture of it."""
+        # Takes a second to load, too.
+        from mobility_pipeline.resources.maps import draw_table
 
-        return draw_small(load_settings(), table, city_day)
+        return draw_table(load_settings(), table, city_day)
 
 
 class AlertsResource(dg.ConfigurableResource):

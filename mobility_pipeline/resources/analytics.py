@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from mobility_pipeline.analytics.events import to_pings
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.lake.derived import DerivedTables, Input
+from mobility_pipeline.lake.derived import DerivedTables
+from mobility_pipeline.lake.derived_manifest import Input
 from mobility_pipeline.lake.paths import ANALYTICS_FOLDER
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.clients import open_analytics_bucket, source_feed

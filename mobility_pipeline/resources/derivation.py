@@ -4,7 +4,6 @@ What stands already and was made from the same inputs by the same method is left
 deriving twice costs a few small reads.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -27,14 +26,14 @@ from mobility_pipeline.analytics.presence import count_presence
 from mobility_pipeline.analytics.regions import RegionMap
 from mobility_pipeline.analytics.staypoints import detect_staypoints
 from mobility_pipeline.cities.city import City, CityDay
-from mobility_pipeline.lake.derived import (
+from mobility_pipeline.lake.derived import DerivedPublished, DerivedTables
+from mobility_pipeline.lake.derived_manifest import (
     DerivedManifest,
-    DerivedPublished,
-    DerivedTables,
     Input,
     Origin,
     RegionSource,
 )
+from mobility_pipeline.resources.derived_days import DerivedDays
 from mobility_pipeline.schemas.derived import (
     DEVICE_DAYS,
     DEVICE_HOURS,
@@ -73,16 +72,6 @@ class Profiles:
 
     rows: pl.DataFrame
     origin: Input
-
-
-@dataclass(frozen=True)
-class _Fixes:
-    """The positionfixes of the UTC days that overlap a local day."""
-
-    inputs: tuple[Input, ...]
-    utc_dates: frozenset[date]
-    """Those that are there."""
-    read: Callable[[], pl.DataFrame]
 
 
 @dataclass
@@ -130,15 +119,16 @@ class Derivation:
         Returns:
             What stands there now; None = no UTC day that overlaps it has positionfixes.
         """
-        fixes = self._find_fixes(city, day)
-        if fixes is None:
+        utc_dates = utc_dates_of(day, city.time_zone)
+        fixes = DerivedDays.find(self.tables, POSITIONFIXES, city.key, utc_dates)
+        if not fixes.dates:
             return None
         city_day, inputs = CityDay(city.key, day), self._with_profiles(fixes.inputs)
         current = self._find_current(city, city_day, wanted, inputs)
         if current is not None:
             return current
         rows = fixes.read().filter(pl.col("local_date") == day)
-        hours = _observed(rows["hour_at"].unique().sort().to_list(), fixes.utc_dates)
+        hours = _observed(rows["hour_at"].unique().sort().to_list(), fixes.dates)
         expected = len(hours_of(day, city.time_zone))
         origin = Origin(inputs, self._region_source(city), hours, expected)
         make = self._make_day(city, rows, day)
@@ -149,37 +139,35 @@ class Derivation:
 
     def derive_flows(self, city: City, day: date) -> Made | None:
         """Derive the flows of a local day; None = it has no device-hours."""
-        days = self._read_manifests(DEVICE_HOURS, city, [day - _DAY, day])
-        if day not in days:
+        before = day - _DAY
+        days = DerivedDays.find(self.tables, DEVICE_HOURS, city.key, [before, day])
+        if day not in days.dates:
             return None
-        city_day = CityDay(city.key, day)
-        inputs = self._with_profiles(self._inputs(DEVICE_HOURS, days.values()))
+        city_day, inputs = CityDay(city.key, day), self._with_profiles(days.inputs)
         current = self._find_current(city, city_day, [FLOWS], inputs)
         if current is not None:
             return current
-        read = partial(self._read_day, DEVICE_HOURS, city)
-        before = read(day - _DAY) if day - _DAY in days else None
-        observed = [hour for found in days.values() for hour in found.observed_hours]
-        flows = count_flows(read(day), before, self._people, observed, city.time_zone)
-        return self._write_as(days[day], FLOWS, city_day, flows, inputs)
+        flows = count_flows(
+            days.read(day),
+            days.read(before) if before in days.dates else None,
+            self._people,
+            days.observed_hours,
+            city.time_zone,
+        )
+        return self._write_as(days.manifests[day], FLOWS, flows, inputs)
 
     def derive_home_regions(self, city: City, day: date) -> Made | None:
         """Derive the home regions known by a local day; None = it has no device-hours."""
         window = [day - n * _DAY for n in range(WINDOW_DAYS)]
-        days = self._read_manifests(DEVICE_HOURS, city, window)
-        if day not in days:
+        days = DerivedDays.find(self.tables, DEVICE_HOURS, city.key, window)
+        if day not in days.dates:
             return None
         city_day = CityDay(city.key, day)
-        inputs = self._inputs(DEVICE_HOURS, days.values())
-        current = self._find_current(city, city_day, [HOME_REGIONS], inputs)
+        current = self._find_current(city, city_day, [HOME_REGIONS], days.inputs)
         if current is not None:
             return current
-        rows = pl.concat(
-            self._read_day(DEVICE_HOURS, city, found) for found in sorted(days)
-        )
-        observed = [hour for found in days.values() for hour in found.observed_hours]
-        homes = find_home_regions(rows, day, observed, city.time_zone)
-        return self._write_as(days[day], HOME_REGIONS, city_day, homes, inputs)
+        homes = find_home_regions(days.read(), day, days.observed_hours, city.time_zone)
+        return self._write_as(days.manifests[day], HOME_REGIONS, homes, days.inputs)
 
     def _make_day(
         self, city: City, rows: pl.DataFrame, day: date
@@ -199,45 +187,6 @@ class Derivation:
     @property
     def _people(self) -> pl.DataFrame | None:
         return self.profiles.rows if self.profiles else None
-
-    def _find_fixes(self, city: City, day: date) -> _Fixes | None:
-        days = self._read_manifests(
-            POSITIONFIXES, city, utc_dates_of(day, city.time_zone)
-        )
-        if not days:
-            return None
-
-        def read() -> pl.DataFrame:
-            return pl.concat(
-                self._read_day(POSITIONFIXES, city, found) for found in days
-            )
-
-        inputs = self._inputs(POSITIONFIXES, days.values())
-        return _Fixes(tuple(inputs), frozenset(days), read)
-
-    def _read_manifests(
-        self, table: DerivedTable, city: City, days: Sequence[date]
-    ) -> dict[date, DerivedManifest]:
-        """Return the manifests of those days that are there."""
-        found = {
-            day: self.tables.read_manifest(table, CityDay(city.key, day))
-            for day in days
-        }
-        return {day: known for day, known in found.items() if known is not None}
-
-    def _read_day(self, table: DerivedTable, city: City, day: date) -> pl.DataFrame:
-        return self.tables.read(table, CityDay(city.key, day))
-
-    def _inputs(
-        self, table: DerivedTable, manifests: Collection[DerivedManifest]
-    ) -> list[Input]:
-        return [
-            Input(
-                uri=self.tables.uri(table, CityDay(found.city, found.date)),
-                sha256=hashlib.sha256(found.to_json()).hexdigest(),
-            )
-            for found in manifests
-        ]
 
     def _with_profiles(self, inputs: Sequence[Input]) -> list[Input]:
         return [*inputs, *([self.profiles.origin] if self.profiles else [])]
@@ -264,7 +213,6 @@ class Derivation:
         self,
         day: DerivedManifest,
         table: DerivedTable,
-        city_day: CityDay,
         rows: pl.DataFrame,
         inputs: Sequence[Input],
     ) -> Made:
@@ -272,6 +220,7 @@ class Derivation:
         origin = Origin(
             inputs, day.regions, day.observed_hours, day.expected_hours_count
         )
+        city_day = CityDay(day.city, day.date)
         return {table: self.tables.write(table, city_day, rows, origin)}
 
     def _region_map(self, city: City) -> RegionMap:

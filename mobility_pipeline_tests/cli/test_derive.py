@@ -203,3 +203,21 @@ def test_erasing_pings_erases_what_was_derived_of_them(
     assert workplace.run(*again).code == 0
     who = {row["device_id"] for row in objects.rows(f"analytics/dwell/{VANCOUVER}/")}
     assert who == {"b"}
+
+
+def test_profiles_count_and_a_new_file_of_them_counts_anew(
+    workplace: Workplace, tables: DerivedTables
+) -> None:
+    """Portraits 0…6 by hand: `a` is male and 20, then female and 40; `b` has none."""
+    land(workplace, VANCOUVER, DAY, "a", "b")
+    profiles = workplace.home / "profiles.csv"
+    call = ("derive", *_span(DAY, DAY), "--city", VANCOUVER, "--json")
+    for person, counts in (
+        ("male,20", [2, 1, 0, 0, 1, 0, 1]),
+        ("female,40", [2, 0, 1, 0, 0, 1, 1]),
+    ):
+        profiles.write_text(f"device_id,gender,age\na,{person}\n")
+        answer = workplace.run(*call, ANALYTICS_PROFILES=str(profiles))
+        assert answer.code == 0, answer.stderr
+        rows = tables.read(PRESENCE, CityDay(VANCOUVER, DAY))
+        assert rows["devices_count"][:7].to_list() == counts

@@ -1,5 +1,6 @@
 """The assets of analytics: what is asked for when city-days change, and what a run makes."""
 
+import base64
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -23,6 +24,7 @@ from mobility_pipeline.schemas.derived import (
     DERIVED_TABLES,
     FLOWS,
     HOME_REGIONS,
+    OD,
     POSITIONFIXES,
     PRESENCE,
     DerivedTable,
@@ -274,3 +276,31 @@ def test_every_table_of_a_day_is_derived_in_one_run(
         assert made.success, _failures(made)
     for table in DERIVED_TABLES.values():
         assert runs.stands(table) == {_partition(VANCOUVER, day) for day in (DAY, NEXT)}
+
+
+def test_few_city_days_are_drawn(
+    workplace: Workplace, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presence has a map and OD its flows, as PNGs; a run of many has neither."""
+    monkeypatch.setenv("ANALYTICS_MIN_DEVICES", "2")
+    for day in (DAY, NEXT):
+        land(workplace, VANCOUVER, day, "a", "b")
+    runs.derive([POSITIONFIXES], (VANCOUVER, DAY, NEXT))
+    tags = {AUTOMATION_CONDITION_TAG: "true"}
+    days = [(DAY, DAY), (DAY, DAY + timedelta(days=10))]
+    few, many = (
+        {
+            event.asset_key.path[-1]: event.metadata.get("picture")
+            for event in runs.derive(
+                [PRESENCE, OD], (VANCOUVER, *span), **tags
+            ).asset_materializations_for_node("derive_day_tables")
+        }
+        for span in days
+    )
+    assert many == {"presence": None, "od": None}
+    for picture in few.values():
+        assert isinstance(picture, dg.MarkdownMetadataValue)
+        assert picture.md_str is not None
+        head, data = picture.md_str.removesuffix(")").split(",")
+        assert head.endswith("(data:image/png;base64")
+        assert base64.b64decode(data).startswith(b"\x89PNG")

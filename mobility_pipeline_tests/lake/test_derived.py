@@ -7,13 +7,8 @@ import pytest
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ManifestError, SchemaError
-from mobility_pipeline.lake.derived import (
-    DerivedTables,
-    Input,
-    Origin,
-    RegionSource,
-    empty_rows,
-)
+from mobility_pipeline.lake.derived import DerivedTables, empty_rows
+from mobility_pipeline.lake.derived_manifest import Input, Origin, RegionSource
 from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.schemas.derived import DERIVED_TABLES, PRESENCE
 
@@ -53,7 +48,7 @@ def tables(bucket: Bucket) -> DerivedTables:
 
 
 def _objects(s3: "S3Client", bucket: Bucket) -> dict[str, tuple[str, datetime]]:
-    found = s3.list_objects_v2(Bucket=bucket.name).get("Contents", [])
+    found: list[Any] = [*s3.list_objects_v2(Bucket=bucket.name).get("Contents", [])]
     return {item["Key"]: (item["ETag"], item["LastModified"]) for item in found}
 
 
@@ -70,6 +65,7 @@ def test_manifest_says_what_rows_were_made_from(tables: DerivedTables) -> None:
     """Counts by hand, and the origin as it was given."""
     published = tables.write(PRESENCE, DAY, make_rows(3, 5), ORIGIN)
     manifest = tables.read_manifest(PRESENCE, DAY)
+    assert manifest is not None
     assert manifest == published.manifest
     assert (manifest.rows, manifest.method_version) == (2, PRESENCE.version)
     assert manifest.coverage_ratio == pytest.approx(1 / 24)

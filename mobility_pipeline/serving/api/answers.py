@@ -13,7 +13,7 @@ import polars as pl
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import NoDataError
 from mobility_pipeline.lake.coverage import NOT_REQUESTED
-from mobility_pipeline.lake.derived import DerivedManifest
+from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, PRESENCE, DerivedTable
 from mobility_pipeline.serving.api.days import Day, Days
 from mobility_pipeline.serving.api.hours import (

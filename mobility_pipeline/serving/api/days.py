@@ -15,7 +15,8 @@ import polars as pl
 
 from mobility_pipeline.analytics.suppression import hide_small
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.lake.derived import DerivedManifest, DerivedTables
+from mobility_pipeline.lake.derived import DerivedTables
+from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DerivedTable
 from mobility_pipeline.serving.api.memory import about_to_read
 

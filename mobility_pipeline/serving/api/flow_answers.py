@@ -7,7 +7,7 @@ import polars as pl
 from mobility_pipeline.analytics.flows import flow_between
 from mobility_pipeline.analytics.suppression import hide_flows
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
-from mobility_pipeline.lake.derived import DerivedManifest
+from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, FLOWS, PRESENCE
 from mobility_pipeline.serving.api.answers import NOT_DERIVED, Answers
 from mobility_pipeline.serving.api.hours import LocalHour, read_hour

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mobility_pipeline.lake.derived import DerivedManifest
+from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DerivedTable
 
 HEADER = "X-Provenance"

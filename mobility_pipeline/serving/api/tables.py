@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
-from mobility_pipeline.lake.derived import DerivedManifest
+from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import FLOWS, OD, PRESENCE, DerivedTable
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.formats import (

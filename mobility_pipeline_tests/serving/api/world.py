@@ -24,7 +24,8 @@ from mobility_pipeline.analytics.od import count_od
 from mobility_pipeline.analytics.presence import count_presence
 from mobility_pipeline.analytics.regions import RegionMap, cell_regions
 from mobility_pipeline.cities.city import City, CityDay
-from mobility_pipeline.lake.derived import DerivedTables, Input, Origin, RegionSource
+from mobility_pipeline.lake.derived import DerivedTables
+from mobility_pipeline.lake.derived_manifest import Input, Origin, RegionSource
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, FLOWS, OD, PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.app import make_app
