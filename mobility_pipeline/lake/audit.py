@@ -131,7 +131,10 @@ def make_index(feed: str, inventory: Inventory, listed_at: datetime) -> LakeInde
     held: dict[CityDay, Held] = {}
     unreadable: dict[CityDay, str] = {}
     unjudged: set[CityDay] = set()
+    erased = {day for day, folder in inventory.folders.items() if folder.is_erased}
     for day, folder in inventory.folders.items():
+        if day in erased:
+            continue
         match folder.manifest:
             case Stored() as manifest if manifest.feed == feed:
                 held[day] = Held(manifest.state, manifest.job_id)
@@ -143,7 +146,9 @@ def make_index(feed: str, inventory: Inventory, listed_at: datetime) -> LakeInde
                 unreadable[day] = manifest.problem
             case None:
                 pass
-    return LakeIndex(listed_at, held, unreadable, frozenset(unjudged))
+    return LakeIndex(
+        listed_at, held, unreadable, frozenset(unjudged), frozenset(erased)
+    )
 
 
 def _find(
