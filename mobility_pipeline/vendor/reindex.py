@@ -37,7 +37,8 @@ class LakeIndex:
     """When the listing began: what the ledger learned later is newer, and stays."""
     held: Mapping[CityDay, Held]
     unreadable: Mapping[CityDay, str]
-    """City-day -> why its manifest says nothing: bought once, and `rejected`."""
+    """City-day -> why its manifest says nothing, or which part of it is gone or another:
+    bought once, and `rejected`."""
     unjudged: frozenset[CityDay] = frozenset()
     """Their manifests were written by another version of the project: left as they are, and
     taken for delivered where nothing is known."""
@@ -54,7 +55,7 @@ class Changes:
     lost: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
     """Called delivered or empty, and not in the lake: why they are `not_requested`."""
     spoilt: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
-    """Their manifest cannot be read: why they are `rejected`."""
+    """Their manifest or a part cannot be read: why they are `rejected`."""
     found_below: dict[CityDay, Held] = field(default_factory=dict[CityDay, Held])
     """Requested anew, while the lake holds an older delivery nobody knew of."""
     lost_below: frozenset[CityDay] = frozenset()

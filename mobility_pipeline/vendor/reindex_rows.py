@@ -58,8 +58,8 @@ def apply_changes(
                 "state": state.value,
                 "reason": reason,
                 "job_ref": record.job_ref if record else None,
-                # Something stands in the lake: it was bought once.
-                "attempts": record.attempts if record else 1,
+                # It ends in this state for the first time, however it ended before.
+                "attempts": 1,
                 "updated_at": now,
             }
         )
