@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import EmptyLakeError
+from mobility_pipeline.lake.contents import find_spoilt
 from mobility_pipeline.lake.drift import Drift, find_drift
 from mobility_pipeline.lake.inventory import (
     ANOTHER_VERSION,
+    Folder,
     Inventory,
     Stored,
     Unreadable,
@@ -29,9 +31,9 @@ class Rebuilt:
 
     changes: Changes
     manifests: int
-    """Of the feed, readable."""
+    """Of the feed, readable, with all their parts."""
     unreadable: dict[CityDay, str]
-    """City-day -> why its manifest does not count."""
+    """City-day -> why its manifest does not count, or which part is not what it says."""
 
 
 def rebuild_index(
@@ -60,6 +62,7 @@ def rebuild_index(
     inventory = take_inventory(bucket)
     if not accept_empty:
         refuse_empty(feed, inventory, ledger)
+    inventory = _look_again_at_spoilt(bucket, inventory)
     index = make_index(feed, inventory, started_at)
     changes = ledger.reindex(feed, index, started_at)
     problems = dict(index.unreadable)
@@ -131,19 +134,53 @@ def make_index(feed: str, inventory: Inventory, listed_at: datetime) -> LakeInde
     held: dict[CityDay, Held] = {}
     unreadable: dict[CityDay, str] = {}
     unjudged: set[CityDay] = set()
+    erased: set[CityDay] = set()
     for day, folder in inventory.folders.items():
+        if folder.is_erased:
+            erased.add(day)
+            continue
         match folder.manifest:
-            case Stored() as manifest if manifest.feed == feed:
-                held[day] = Held(manifest.state, manifest.job_id)
             case Stored() as manifest:
-                unreadable[day] = f"its manifest is that of feed {manifest.feed}"
+                problem = _find_problem(feed, manifest, folder)
+                if problem:
+                    unreadable[day] = problem
+                else:
+                    held[day] = Held(manifest.state, manifest.job_id)
             case Unreadable() as manifest if manifest.kind == ANOTHER_VERSION:
                 unjudged.add(day)
             case Unreadable() as manifest:
                 unreadable[day] = manifest.problem
             case None:
                 pass
-    return LakeIndex(listed_at, held, unreadable, frozenset(unjudged))
+    return LakeIndex(
+        listed_at, held, unreadable, frozenset(unjudged), frozenset(erased)
+    )
+
+
+def _find_problem(feed: str, manifest: Stored, folder: Folder) -> str:
+    if manifest.feed != feed:
+        return f"its manifest is that of feed {manifest.feed}"
+    return find_spoilt(manifest.files, folder.sizes)
+
+
+def _look_again_at_spoilt(bucket: "Bucket", inventory: Inventory) -> Inventory:
+    """Look a second time at folders whose parts are not what their manifest says.
+
+    One may have been published after it was listed and before its manifest was read.
+    """
+    doubtful = {
+        day
+        for day, folder in inventory.folders.items()
+        if isinstance(folder.manifest, Stored)
+        and find_spoilt(folder.manifest.files, folder.sizes)
+    }
+    if not doubtful:
+        return inventory
+    now = look_again(bucket, sorted(doubtful))
+    kept = {
+        day: folder for day, folder in inventory.folders.items() if day not in doubtful
+    }
+    return replace(inventory, folders={**kept, **now})
 
 
 def _find(

@@ -10,6 +10,7 @@ SIZE_DIFFERS = "size_differs"
 CHECKSUM_DIFFERS = "checksum_differs"
 STRAY_PARQUET = "stray_parquet"
 
+_SPOILT = (OBJECT_MISSING, SIZE_DIFFERS)
 _AGAIN = "request the day again with --refresh"
 
 
@@ -54,3 +55,18 @@ def compare_contents(
             yield Difference(
                 STRAY_PARQUET, f"{name} is in no manifest: {_AGAIN}, or delete it"
             )
+
+
+def find_spoilt(files: Sequence[ManifestFile], sizes: Mapping[str, int]) -> str:
+    """Return which part is not there as its manifest says; empty = each one is.
+
+    Args:
+        files: the parts that the manifest names.
+        sizes: as for `compare_contents`.
+    """
+    differences = compare_contents(files, sizes, {})
+    return "; ".join(
+        difference.message
+        for difference in differences
+        if difference.kind in _SPOILT  # a stray part spoils nothing
+    )

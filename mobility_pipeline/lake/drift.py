@@ -16,6 +16,7 @@ STATE_DIFFERS = "state_differs"
 ERASED_IN_LAKE = "erased_in_lake"
 
 _REBUILD = "run `mobility coverage rebuild`"
+_ERASE = "run `mobility coverage erase` again"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def _compare(
     digests: Mapping[tuple[CityDay, str], str],
 ) -> Iterator[tuple[str, str]]:
     manifest = folder.manifest if folder else None
+    if folder is not None and folder.is_erased:
+        yield from _compare_erased(folder, record)
+        return
     if isinstance(manifest, Unreadable):
         yield manifest.kind, manifest.problem
         return
@@ -77,6 +81,20 @@ def _compare(
     if folder is not None:
         yield from _compare_objects(day, folder, manifest, digests)
     yield from _compare_ledger(manifest, record)
+
+
+def _compare_erased(
+    folder: Folder, record: CityDayRecord | None
+) -> Iterator[tuple[str, str]]:
+    if folder.manifest is not None or folder.sizes:
+        yield ERASED_IN_LAKE, f"it was erased, but not all of it is gone: {_ERASE}"
+    if record is None:
+        yield NOT_IN_LEDGER, f"erased, and the ledger does not know it: {_REBUILD}"
+    elif record.state is not CityDayState.ERASED:
+        yield (
+            STATE_DIFFERS,
+            f"the ledger calls it {record.state}, but it was erased: {_REBUILD}",
+        )
 
 
 def _compare_objects(
@@ -108,7 +126,7 @@ def _compare_ledger(
     elif record is None:
         yield NOT_IN_LEDGER, f"the ledger does not know it: {_REBUILD}"
     elif record.state is CityDayState.ERASED:
-        yield ERASED_IN_LAKE, "it was erased, but stands in the lake: delete the folder"
+        yield ERASED_IN_LAKE, f"it was erased, but stands in the lake: {_ERASE}"
     elif record.state is CityDayState.REQUESTED:
         return  # being landed, or soon: a difference ends by itself
     elif not record.state.is_present:

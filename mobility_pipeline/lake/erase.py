@@ -2,19 +2,21 @@
 
 1. Hold the landing lock of the feed's date: nobody publishes it meanwhile.
 2. Record the city-day as `erased`: no vendor job that is open lands it any more.
-3. DELETE the manifest: a following reader sees no city-day from now on.
-4. DELETE everything else in its folder.
+3. PUT `_erased.json`, a tombstone: a ledger made anew from the lake knows it, too.
+4. DELETE the manifest: a following reader sees no city-day from now on.
+5. DELETE everything else in its folder, but for the tombstone.
 
     killed           following reader  globbing reader  erasing again
-    before 3         the whole day     the whole day    does everything
-    between 3 and 4  no day            the whole day    deletes the parts
-    in 4             no day            some parts       deletes what is left
+    before 4         the whole day     the whole day    does everything
+    between 4 and 5  no day            the whole day    deletes the parts
+    in 5             no day            some parts       deletes what is left
 
 A reader that follows the manifest never sees half a day. Erasing again goes by the listing,
 and finishes whatever an earlier process left. What was derived of the pings goes after them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.paths import (
     ANALYTICS_FOLDER,
+    ERASED_NAME,
     MANIFEST_NAME,
     PINGS_FOLDER,
     city_prefix,
@@ -48,7 +51,7 @@ class Stock:
 
     city_day: CityDay
     files: int
-    """Every object, the manifest too."""
+    """Every object, the manifest too; a tombstone is none."""
     bytes: int
 
 
@@ -73,8 +76,10 @@ def list_city(
     doing = f"listing the days of {city} in s3://{bucket.name}"
     for key, size in bucket.list_files(city_prefix(city, folder), doing):
         placed = place(key, folder)
-        if placed is not None and placed[0].city == city:
-            day = placed[0]
+        if placed is None or placed[1] == ERASED_NAME:
+            continue
+        day = placed[0]
+        if day.city == city:
             seen = stocks.get(day, Stock(day, 0, 0))
             stocks[day] = Stock(day, seen.files + 1, seen.bytes + size)
     return tuple(stocks[day] for day in sorted(stocks))
@@ -114,7 +119,7 @@ def erase(
 
     Raises:
         StorageError: S3 failed after its own retries; erase again.
-        StorageForbiddenError: not allowed to list or delete.
+        StorageForbiddenError: not allowed to list, write or delete.
         LedgerError: the database is locked or gone.
     """
     eraser = partial(_erase_day, feed, lake, ledger, reason, now)
@@ -130,9 +135,24 @@ def _erase_day(
     now: Callable[[], datetime],
     city_day: CityDay,
 ) -> Stock:
+    store = lake.store(city_day)
     with ledger.landing_lock(feed, city_day.date):
         ledger.erase(feed, [city_day], reason, now())
-        return _delete_all(lake.store(city_day), city_day)
+        sizes = store.list_sizes()
+        if ERASED_NAME not in sizes:
+            store.put(ERASED_NAME, make_tombstone(feed, city_day), "application/json")
+        return _delete_all(store, city_day, sizes)
+
+
+def make_tombstone(feed: str, city_day: CityDay) -> bytes:
+    """Return the tombstone's JSON: what was erased, and nothing of what was in it."""
+    fields = {
+        "version": 1,
+        "feed": feed,
+        "city": city_day.city,
+        "date": city_day.date.isoformat(),
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False).encode()
 
 
 def find_derived(
@@ -179,17 +199,20 @@ def erase_derived(
         city_day = derived.stock.city_day
         store = CityDayStore(bucket, city_day, table_folder(derived.table))
         with ledger.landing_lock(ANALYTICS_FOLDER, city_day.date):
-            _delete_all(store, city_day)
+            _delete_all(store, city_day, store.list_sizes())
 
 
 def _rests_on(table: "DerivedTable", day: date, start: date, end: date) -> bool:
     before, after = (timedelta(days=days) for days in table.reach)
-    return start - before <= day <= end + after
+    # Added to `day`: a purge goes from the first date there is to the last.
+    return start <= day + before and day - after <= end
 
 
-def _delete_all(store: CityDayStore, city_day: CityDay) -> Stock:
-    """Delete a folder, the manifest first; returns what there was."""
-    sizes = store.list_sizes()
-    for name in sorted(sizes, key=lambda name: (name != MANIFEST_NAME, name)):
+def _delete_all(
+    store: CityDayStore, city_day: CityDay, sizes: Mapping[str, int]
+) -> Stock:
+    """Delete a folder but for its tombstone, the manifest first; returns what there was."""
+    names = sizes.keys() - {ERASED_NAME}
+    for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, name)):
         store.delete(name)
-    return Stock(city_day, len(sizes), sum(sizes.values()))
+    return Stock(city_day, len(names), sum(sizes[name] for name in names))

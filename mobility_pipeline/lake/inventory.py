@@ -11,7 +11,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import ManifestError
 from mobility_pipeline.lake.manifest import Manifest, ManifestFile
-from mobility_pipeline.lake.paths import MANIFEST_NAME, city_day_prefix, place
+from mobility_pipeline.lake.paths import (
+    ERASED_NAME,
+    MANIFEST_NAME,
+    city_day_prefix,
+    place,
+)
 from mobility_pipeline.vendor.records import CityDayState
 
 if TYPE_CHECKING:
@@ -46,9 +51,11 @@ class Folder:
     """What stands in the folder of one city-day."""
 
     sizes: Mapping[str, int]
-    """Name -> bytes of each object but the manifest."""
+    """Name -> bytes of each object but the manifest and the tombstone."""
     manifest: Stored | Unreadable | None
     """None = there is none."""
+    is_erased: bool = False
+    """Whether its tombstone says that it was erased for good."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,7 @@ def take_inventory(bucket: "Bucket", readers: int = READERS) -> Inventory:
     published = [day for day, names in sizes.items() if MANIFEST_NAME in names]
     manifests = _read_manifests(bucket, published, readers)
     folders = {
-        day: Folder(
-            {name: size for name, size in names.items() if name != MANIFEST_NAME},
-            manifests.get(day),
-        )
-        for day, names in sizes.items()
+        day: _make_folder(names, manifests.get(day)) for day, names in sizes.items()
     }
     return Inventory(bucket.name, folders, tuple(sorted(unplaced)))
 
@@ -103,9 +106,8 @@ def look_again(
     def look(day: CityDay) -> tuple[CityDay, Folder] | None:
         doing = f"listing {day.city} {day.date} in s3://{bucket.name}"
         sizes = bucket.list_folder(city_day_prefix(day), doing)
-        has_manifest = sizes.pop(MANIFEST_NAME, None) is not None
-        manifest = _read_manifest(bucket, day) if has_manifest else None
-        return (day, Folder(sizes, manifest)) if sizes or has_manifest else None
+        manifest = _read_manifest(bucket, day) if MANIFEST_NAME in sizes else None
+        return (day, _make_folder(sizes, manifest)) if sizes else None
 
     with ThreadPoolExecutor(readers, "look") as threads:
         return dict(found for found in threads.map(look, days) if found is not None)
@@ -163,6 +165,14 @@ class _HashingFile:
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
         return len(data)
+
+
+def _make_folder(
+    sizes: Mapping[str, int], manifest: Stored | Unreadable | None
+) -> Folder:
+    special = (MANIFEST_NAME, ERASED_NAME)
+    parts = {name: size for name, size in sizes.items() if name not in special}
+    return Folder(parts, manifest, is_erased=ERASED_NAME in sizes)
 
 
 def _read_manifests(

@@ -6,6 +6,8 @@ from datetime import date
 from mobility_pipeline.cities.city import CityDay
 
 MANIFEST_NAME = "_manifest.json"
+ERASED_NAME = "_erased.json"
+"""Stands for good in the folder of a city-day that was erased; its name says all."""
 PINGS_FOLDER = "data"
 ANALYTICS_FOLDER = "analytics"
 

@@ -11,6 +11,8 @@ GONE = "the ledger called it {state}, but the lake has no manifest of it"
 """Reason of a city-day that was lost, with its state before."""
 _PRESENT = (CityDayState.DELIVERED, CityDayState.EMPTY)
 _ADDED = "found in the lake"
+ERASED = "the lake says that it was erased"
+"""Reason of a city-day whose tombstone was found."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,13 @@ class LakeIndex:
     """When the listing began: what the ledger learned later is newer, and stays."""
     held: Mapping[CityDay, Held]
     unreadable: Mapping[CityDay, str]
-    """City-day -> why its manifest says nothing: bought once, and `rejected`."""
+    """City-day -> why its manifest says nothing, or which part of it is gone or another:
+    bought once, and `rejected`."""
     unjudged: frozenset[CityDay] = frozenset()
     """Their manifests were written by another version of the project: left as they are, and
     taken for delivered where nothing is known."""
+    erased: frozenset[CityDay] = frozenset()
+    """Erased for good, as their tombstones say; in none of the others."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,20 @@ class Changes:
     lost: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
     """Called delivered or empty, and not in the lake: why they are `not_requested`."""
     spoilt: dict[CityDay, str] = field(default_factory=dict[CityDay, str])
-    """Their manifest cannot be read: why they are `rejected`."""
+    """Their manifest or a part cannot be read: why they are `rejected`."""
     found_below: dict[CityDay, Held] = field(default_factory=dict[CityDay, Held])
     """Requested anew, while the lake holds an older delivery nobody knew of."""
     lost_below: frozenset[CityDay] = frozenset()
     """Requested anew, while the older delivery is gone."""
+    erased: frozenset[CityDay] = frozenset()
+    """Erased, and not called so: an older ledger, or a new one."""
 
     @property
     def count(self) -> int:
         """How many city-days change."""
         settled = len(self.found) + len(self.lost) + len(self.spoilt)
-        return settled + len(self.found_below) + len(self.lost_below)
+        below = len(self.found_below) + len(self.lost_below)
+        return settled + below + len(self.erased)
 
 
 def compare_with_lake(
@@ -81,7 +89,8 @@ def compare_with_lake(
     unread = dict.fromkeys(lake.unjudged - records.keys(), _UNREAD)
     for city_day, held in {**lake.held, **unread}.items():
         _compare_held(changes, city_day, held, records.get(city_day), lake.listed_at)
-    for city_day in records.keys() - lake.held.keys() - lake.unjudged:
+    known = lake.held.keys() | lake.unjudged | lake.erased
+    for city_day in records.keys() - known:
         record = records[city_day]
         if record.updated_at >= lake.listed_at or not record.is_in_lake:
             continue
@@ -93,7 +102,10 @@ def compare_with_lake(
             changes.lost[city_day] = GONE.format(state=record.state)
     for city_day in lake.unreadable.keys() - lake.unjudged - records.keys():
         changes.spoilt[city_day] = lake.unreadable[city_day]
-    return replace(changes, lost_below=frozenset(lost_below))
+    erased = frozenset(
+        day for day in lake.erased if _is_news(records.get(day), lake.listed_at)
+    )
+    return replace(changes, lost_below=frozenset(lost_below), erased=erased)
 
 
 def count_states(records: Collection[CityDayRecord]) -> dict[str, int]:
@@ -120,6 +132,13 @@ def _compare_held(
             changes.found_below[city_day] = held
     elif record.state is not held.state:
         changes.found[city_day] = held
+
+
+def _is_news(record: CityDayRecord | None, listed_at: datetime) -> bool:
+    """Return whether the ledger does not know of an erased city-day."""
+    if record is None:
+        return True
+    return record.state is not CityDayState.ERASED and record.updated_at < listed_at
 
 
 def reason_found(record: CityDayRecord | None) -> str:

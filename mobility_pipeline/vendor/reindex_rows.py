@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.vendor.city_day_reads import select_city_days
-from mobility_pipeline.vendor.city_day_rows import insert_city_days
+from mobility_pipeline.vendor.city_day_rows import erase_rows, insert_city_days
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState
-from mobility_pipeline.vendor.reindex import Changes, reason_found
+from mobility_pipeline.vendor.reindex import ERASED, Changes, reason_found
 from mobility_pipeline.vendor.tables import city_days, vendor_jobs
 
 _DAYS = city_days.c
@@ -58,8 +58,8 @@ def apply_changes(
                 "state": state.value,
                 "reason": reason,
                 "job_ref": record.job_ref if record else None,
-                # Something stands in the lake: it was bought once.
-                "attempts": record.attempts if record else 1,
+                # It ends in this state for the first time, however it ended before.
+                "attempts": 1,
                 "updated_at": now,
             }
         )
@@ -71,6 +71,7 @@ def apply_changes(
         )
         connection.execute(upsert, settled)
     _correct_previous(connection, feed, changes, refs)
+    erase_rows(connection, feed, changes.erased, ERASED, now)
 
 
 def _correct_previous(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from mobility_pipeline.sandbox.launch import LAKE_BUCKET, Sandbox
+from mobility_pipeline.sandbox.s3_client import connect_internally
 from mobility_pipeline_tests.conftest import CITIES, Workplace
 
 
@@ -29,6 +30,31 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_missing(
     assert gaps == {"gaps": [], "complete": sorted(CITIES)}
     assert workplace.run("coverage", "check", **lost).code == 0
     assert "1 feeds" in workplace.run("coverage", "check", **lost).stdout
+
+
+def test_a_day_whose_part_is_gone_is_recovered(
+    sandbox: Sandbox, workplace: Workplace, newest: date
+) -> None:
+    """A rebuild finds it, gaps shows it, and recovery buys it once, and whole again."""
+    workplace.request(newest, newest)
+    s3 = connect_internally(sandbox.s3_url)
+    folder = f"data/{CITIES[0]}/date={newest}/"
+    listed = s3.list_objects_v2(Bucket=LAKE_BUCKET, Prefix=folder)["Contents"]
+    (part,) = [item["Key"] for item in listed if item["Key"].endswith(".parquet")]
+    s3.delete_object(Bucket=LAKE_BUCKET, Key=part)
+    rebuilt = workplace.run("coverage", "rebuild", "--json")
+    (spoilt,) = rebuilt.document["unreadable"]
+    assert (rebuilt.code, spoilt["city"]) == (1, CITIES[0])
+    assert part.removeprefix(folder) in spoilt["problem"]
+    span = ("--from", newest.isoformat(), "--to", newest.isoformat())
+    (gap,) = workplace.run("gaps", *span, "--json").document["gaps"]
+    assert (gap["city"], gap["reason"]) == (CITIES[0], "rejected")
+    recovered = workplace.run("recover", *span, "--json")
+    assert (recovered.code, len(sandbox.jobs())) == (0, 2)
+    assert workplace.run("coverage", "check", "--deep", "--json").document == {
+        "drift": []
+    }
+    assert workplace.run("gaps", *span, "--json").document["gaps"] == []
 
 
 def test_an_emptied_bucket_is_named_and_nothing_changes(

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -150,6 +151,49 @@ def test_manifest_that_is_not_json_is_rejected_on_a_new_ledger(
     holdings.rebuild()
     assert holdings.states() == {DAY: "rejected"}
     assert holdings.rebuild().changes.count == 0
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["known", "new_ledger"])
+@pytest.mark.parametrize("is_gone", [False, True], ids=["cut_short", "gone"])
+def test_day_whose_part_is_not_whole_is_rejected(
+    holdings: Holdings, is_gone: bool, is_new: bool
+) -> None:
+    """The gap names the part; beside it a stray part spoils nothing."""
+    part = holdings.publish(DAY, "a")
+    whole = day_of("c1")
+    holdings.publish(whole, "b")
+    holdings.put(whole, "part-00007-deadbeef.snappy.parquet", b"x")
+    if not is_new:
+        holdings.settle(CityDayState.DELIVERED, DAY, whole)
+    if is_gone:
+        holdings.delete(DAY, part)
+    else:
+        holdings.put(DAY, part, holdings.get(DAY, part)[:-1])
+    rebuilt = holdings.rebuild()
+    assert ([*rebuilt.unreadable], rebuilt.manifests) == ([DAY], 1)
+    record = holdings.ledger.all_city_days(FEED)[DAY]
+    assert (record.state, record.attempts) == (CityDayState.REJECTED, 1)
+    assert part in record.reason
+    assert "request the day again" in record.reason
+    assert holdings.states([whole]) == {whole: "delivered"}
+    assert holdings.rebuild().changes.count == 0
+
+
+def test_day_published_anew_while_it_was_listed_is_not_spoilt(
+    holdings: Holdings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manifest names a part that came after the listing: it is looked at again."""
+    holdings.publish(DAY, "a")
+    listed = holdings.bucket.list_files
+
+    def publish_then(folder: str, doing: str) -> Iterator[tuple[str, int]]:
+        before = [*listed(folder, doing)]
+        holdings.publish(DAY, "a", "b")
+        yield from before
+
+    monkeypatch.setattr(holdings.bucket, "list_files", publish_then)
+    assert holdings.rebuild().unreadable == {}
+    assert holdings.states() == {DAY: "delivered"}
 
 
 def test_manifest_of_another_version_is_named_and_not_paid_for_again(

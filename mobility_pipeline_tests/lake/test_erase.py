@@ -1,5 +1,6 @@
 """City-days are erased in the lake and the ledger, through crashes too."""
 
+import json
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import StorageForbiddenError
 from mobility_pipeline.lake.erase import Stock, erase, find_erasable, list_city
-from mobility_pipeline.lake.paths import MANIFEST_NAME, city_day_prefix
+from mobility_pipeline.lake.paths import ERASED_NAME, MANIFEST_NAME, city_day_prefix
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.vendor.ledger import open_ledger
 from mobility_pipeline.vendor.records import CityDayState
@@ -108,6 +109,72 @@ def test_erasing_twice_is_as_good_as_once(filled: Holdings) -> None:
     assert filled.ledger.all_city_days(FEED)[A0] == record
 
 
+def test_tombstone_says_what_was_erased_and_nothing_of_it(filled: Holdings) -> None:
+    """It is the only object that is left, and erasing again leaves it alone."""
+    erase_all(filled, A0)
+    before = filled.s3.head_object(
+        Bucket=filled.bucket.name, Key=city_day_prefix(A0) + ERASED_NAME
+    )
+    assert json.loads(filled.get(A0, ERASED_NAME)) == {
+        "version": 1,
+        "feed": FEED,
+        "city": A0.city,
+        "date": A0.date.isoformat(),
+    }
+    assert filled.bucket.list_folder(city_day_prefix(A0), "test").keys() == {
+        ERASED_NAME
+    }
+    erase_all(filled, A0)
+    after = filled.s3.head_object(
+        Bucket=filled.bucket.name, Key=city_day_prefix(A0) + ERASED_NAME
+    )
+    assert after["LastModified"] == before["LastModified"]
+
+
+def test_new_ledger_knows_what_was_erased(filled: Holdings, tmp_path: Path) -> None:
+    """The ledger is lost: neither what was there nor what never came is asked for."""
+    erase_all(filled, A0, A2)
+    new = Holdings(
+        filled.s3, filled.bucket, open_ledger(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    )
+    lost = [(A0, "not_in_ledger"), (A1, "not_in_ledger"), (A2, "not_in_ledger")]
+    assert new.drift() == [*lost, (B0, "not_in_ledger")]
+    assert new.rebuild().changes.erased == {A0, A2}
+    erased = {A0: "erased", A2: "erased"}
+    assert new.states() == erased | {A1: "empty", B0: "delivered"}
+    assert "says that it was erased" in new.ledger.all_city_days(FEED)[A0].reason
+    assert (new.rebuild().changes.count, new.drift()) == (0, [])
+
+
+def test_older_ledger_learns_what_was_erased(filled: Holdings, tmp_path: Path) -> None:
+    """A backup calls days delivered and requested: no job that is open lands them."""
+    backup = open_ledger(f"sqlite:///{tmp_path / 'backup.sqlite'}")
+    older = Holdings(filled.s3, filled.bucket, backup)
+    older.settle(DELIVERED, A0, B0)
+    older.settle(CityDayState.EMPTY, A1, job_id="job-2")
+    ref = older.request(A2, job_id="job-3")
+    erase_all(filled, A0, A2)
+    assert older.drift() == [(A0, "state_differs"), (A2, "state_differs")]
+    older.rebuild()
+    assert older.states([A0, A2]) == {A0: "erased", A2: "erased"}
+    assert backup.pending(ref) == frozenset()
+    assert older.drift() == []
+
+
+def test_erasing_that_was_cut_short_stays_erased(
+    filled: Holdings, tmp_path: Path
+) -> None:
+    """The tombstone counts more than the manifest; what still stands there is named."""
+    filled.put(A0, ERASED_NAME, b"")
+    new = open_ledger(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    cut = Holdings(filled.s3, filled.bucket, new)
+    cut.rebuild()
+    assert cut.states([A0]) == {A0: "erased"}
+    assert cut.drift() == [(A0, "erased_in_lake")]
+    erase_all(cut, A0)
+    assert cut.drift() == []
+
+
 def test_day_nobody_knows_is_recorded(holdings: Holdings) -> None:
     """It lies in the lake, and the ledger was lost."""
     holdings.publish(A0, "a")
@@ -135,8 +202,8 @@ def watched() -> Iterator[WatchedS3]:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("is_applied", [False, True], ids=["unapplied", "applied"])
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_killed_at_each_deletion(
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_killed_at_each_write(
     watched: WatchedS3, tmp_path: Path, number: int, is_applied: bool
 ) -> None:
     """Who follows the manifest sees the whole day or none; erasing again finishes."""
@@ -149,13 +216,13 @@ def test_killed_at_each_deletion(
         process: ForkServerProcess = start_eraser(watched.url, ledger_url)
         kill.victims.put(process)
         process.join(30)
-    deletions = len(content.objects)  # the manifest and two parts
-    assert process.exitcode == (-SIGKILL if number <= deletions else 0)
+    writes = 1 + len(content.objects)  # the tombstone; the manifest and two parts
+    assert process.exitcode == (-SIGKILL if number <= writes else 0)
     lake = Lake(open_bucket(watched.url))
-    if number == 1 and not is_applied:
+    if number == 1 or (number == 2 and not is_applied):
         assert lake.read(DAY) == content.table
     else:
         assert lake.read_manifest(DAY) is None
     assert open_ledger(ledger_url).all_city_days(FEED)[DAY].state == "erased"
     erase_day(watched.url, ledger_url)
-    assert watched.objects == {}
+    assert [*watched.objects] == [folder + ERASED_NAME]
