@@ -14,6 +14,7 @@ from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.days import parse_day
 from mobility_pipeline.cities.geojson import city_to_feature, content_sha256
+from mobility_pipeline.cities.places import find_move_doubt
 from mobility_pipeline.cli_boundaries import BoundaryFile, boundary_options
 from mobility_pipeline.cli_output import DONE, STDERR, answer, make_table, span
 from mobility_pipeline.cli_upload_output import boundary_table, describe_boundary
@@ -142,6 +143,14 @@ def confirm_boundary(
     """
     if present.boundary_sha256 == city.boundary_sha256:
         return ()
+    doubt = find_move_doubt(
+        present.geometry,
+        city.geometry,
+        area_km2(present.geometry, present.radius_m),
+        area_km2(city.geometry, city.radius_m),
+    )
+    if doubt is not None:
+        STDERR.print(doubt, style="yellow", markup=False, soft_wrap=True)
     held = find_held_areas(open_ledger(settings.ledger_url), city.key)
     left = tuple(area for area in held if area.area_id != city.area_id)
     for line in describe_left(left, city.area_id):

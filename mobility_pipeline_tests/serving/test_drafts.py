@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from mobility_pipeline.serving.console.drafts import (
     draft_of,
     find_overlaps,
     judge,
+    mend_drawing,
     outline,
     to_city,
 )
 from mobility_pipeline.serving.console.map_view import read_drawing
+from mobility_pipeline.serving.console.wording import in_words
 from mobility_pipeline_tests.cities.examples import (
     BOW_TIE,
     KEY,
@@ -180,3 +183,49 @@ def test_drawing_becomes_a_closed_ring_or_a_circle() -> None:
     layer = {"_latlng": {"lat": 1, "lng": 2}, "_mRadius": 1234.56}
     circle = read_drawing({"layerType": "circle", "layer": layer})
     assert circle == ({"type": "Point", "coordinates": [2, 1]}, 1234.6)
+
+
+def test_crossing_lines_are_mended_and_said() -> None:
+    """A bow tie of two triangles; the size is that of both."""
+    bow_tie = {
+        "type": "Polygon",
+        "coordinates": [[[0, 0], [0.2, 0.2], [0.2, 0], [0, 0.2], [0, 0]]],
+    }
+    mended, said = mend_drawing(bow_tie)
+    assert mended["type"] == "MultiPolygon"
+    assert len(mended["coordinates"]) == 2
+    assert "mended to 2 parts" in said
+    square = {
+        "type": "Polygon",
+        "coordinates": [[[0, 0], [0.2, 0], [0.2, 0.2], [0, 0.2], [0, 0]]],
+    }
+    assert mend_drawing(square) == (square, "")
+
+
+def test_form_speaks_of_its_boxes() -> None:
+    """Of empty ones only that they are empty; of others by their label."""
+    nothing = Draft()
+    problems = judge(nothing, _known(), None).problems
+    assert in_words(problems, nothing) == [
+        "Country is not chosen",
+        "City is empty",
+        "There is no boundary yet",
+    ]
+    typed = replace(nothing, city="Perth", iso_country_code="AU", first_date="soon")
+    said = in_words(judge(typed, _known(), None).problems, typed)
+    assert said[0] == "There is no boundary yet"
+    assert any(line.startswith("First day expected") for line in said)
+    assert not any("_" in line.split(" ")[0] for line in said)
+
+
+def test_area_of_another_city_raises_a_doubt() -> None:
+    """Half a world away, or 25 times as large; a little larger is fine."""
+    city = make_city()
+
+    def doubts(geometry: dict[str, Any]) -> str:
+        moved = replace(draft_of(city), geometry=geometry)
+        return " ".join(judge(moved, _known(city), city).doubts)
+
+    assert "shares nothing with it" in doubts(make_square(116, -32))
+    assert "is it another city's?" in doubts(make_square(size=0.5))
+    assert "another city" not in doubts(make_square(size=0.12))

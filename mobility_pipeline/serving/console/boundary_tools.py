@@ -96,7 +96,7 @@ class _UploadPanel:
             auto_upload=True,
             max_file_size=LIMITS.file_bytes,
             on_upload=self._open,
-            on_rejected=lambda: complain(_TOO_LARGE),
+            on_rejected=self._refuse,
         ).props("flat bordered")
         self._picker.classes("w-full")
         with ui.row().classes("bar") as self._choices:
@@ -116,10 +116,8 @@ class _UploadPanel:
 
         content, name = await event.file.read(), event.file.name
         self._picker.reset()
+        self._forget()
         upload = await attempt(lambda: open_upload(content, name))
-        self._report.clear()
-        self._upload = None
-        self._choices.set_visibility(False)
         if isinstance(upload, MobilityError):
             with self._report:
                 say([str(upload)], "problem")
@@ -135,6 +133,17 @@ class _UploadPanel:
         self._upload = upload
         self._choices.set_visibility(True)
         await self._prepare()
+
+    def _refuse(self) -> None:
+        self._forget()
+        self._picker.reset()
+        complain(_TOO_LARGE)
+
+    def _forget(self) -> None:
+        """Forget the file before: its boundary must not be taken for this one's."""
+        self._report.clear()
+        self._upload = None
+        self._choices.set_visibility(False)
 
     async def _prepare(self) -> None:
         upload, name = self._upload, self._layer.value
@@ -161,10 +170,10 @@ class _UploadPanel:
         say([change.text for change in made.changes], "note")
         if made.offer is not None:
             say([f"Tick “Simplify”: {made.offer.describe(made.vertices)}"], "doubt")
-        text = f"{made.area_km2:,.2f} km², {made.vertices:,} vertices, {made.crs}"
+        size = f"{made.area_km2:,.2f} km², {made.vertices:,} vertices, {made.crs}"
         source = f"uploaded {upload.file_name}, layer {made.layer}, {made.crs}"
         with ui.row().classes("bar"):
-            ui.label(text).classes("grow")
+            ui.label(f"{upload.file_name}: {size}").classes("grow")
             ui.button(
                 "Use this boundary",
                 on_click=lambda: self._take(mapping(made.geometry), None, source),

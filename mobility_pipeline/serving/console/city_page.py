@@ -23,12 +23,14 @@ from mobility_pipeline.serving.console.drafts import (
     draft_of,
     find_neighbours,
     judge,
+    mend_drawing,
     to_city,
 )
 from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.map_view import MapView
 from mobility_pipeline.serving.console.status_change import add_status_change
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
+from mobility_pipeline.serving.console.wording import in_words
 from mobility_pipeline.vendor.held_areas import (
     HeldArea,
     describe_left,
@@ -86,6 +88,8 @@ class Editor:
         self._present, self._held = present, held
         self._draft = draft_of(present) if present else Draft()
         self._inputs: dict[str, Any] = {}
+        self._is_zone_typed = present is not None
+        self._mended = ""
 
     def draw(self) -> None:
         """Draw form and map."""
@@ -122,9 +126,7 @@ class Editor:
                 if field in ("city", "source"):
                     box.classes("whole")
                 box.on_value_change(
-                    lambda event, field=field: self._change(
-                        **{field: event.value or ""}
-                    )
+                    lambda event, field=field: self._type(field, event.value or "")
                 )
                 self._inputs[field] = box
         self._verdict_box = ui.column().classes("w-full").style("gap: 8px")
@@ -148,6 +150,13 @@ class Editor:
             self._show_boundary(fit=False)
             self._tell()
 
+    def _type(self, field: str, value: str) -> None:
+        if value == getattr(self._draft, field):
+            return  # we have filled it in ourselves
+        if field == "time_zone":
+            self._is_zone_typed = bool(value)
+        self._change(**{field: value})
+
     def _change(self, **fields: str) -> None:
         self._draft = replace(self._draft, **fields)
         self._complete()
@@ -162,13 +171,25 @@ class Editor:
     def _take_drawing(
         self, geometry: Mapping[str, Any], radius_m: float | None
     ) -> None:
-        self._take_boundary(geometry, radius_m, f"drawn by {self._user} in the console")
+        source = f"drawn by {self._user} in the console"
+        mended, said = mend_drawing(geometry)
+        self._take_boundary(mended, radius_m, source)
+        if said:
+            self._mended = said
+            self._tell()
 
     def _take_boundary(
         self, geometry: Mapping[str, Any], radius_m: float | None, source: str
     ) -> None:
+        self._mended = ""
+        # It followed from the boundary before this one.
+        zone = self._draft.time_zone if self._is_zone_typed else ""
         self._draft = replace(
-            self._draft, geometry=geometry, radius_m=radius_m, source=source
+            self._draft,
+            geometry=geometry,
+            radius_m=radius_m,
+            source=source,
+            time_zone=zone,
         )
         self._complete()
         self._show_boundary()
@@ -180,7 +201,7 @@ class Editor:
         if self._draft.radius_m is not None:
             self._radius.set_value(self._draft.radius_m)
         if verdict.area_km2 is None:
-            self._map.show(None, None)
+            self._map.show_refused(self._draft.geometry, self._draft.radius_m)
             return
         geometry = shape(dict(self._draft.geometry or {}))
         around = find_neighbours(geometry, self._known, verdict.key)
@@ -215,7 +236,8 @@ class Editor:
         with self._verdict_box:
             ui.label(f"Key: {verdict.key.strip('/') or '–'}").classes("quiet")
             if has_begun:
-                say([*verdict.problems], "problem")
+                say(in_words(verdict.problems, self._draft), "problem")
+            say([self._mended] if self._mended else [], "note")
             say([*verdict.doubts], "doubt")
             say([*overlaps], "doubt")
             say(self._left(), "note")

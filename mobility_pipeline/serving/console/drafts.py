@@ -16,8 +16,9 @@ from mobility_pipeline.cities.countries import country_name, is_country_code
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
 from mobility_pipeline.cities.known import Cities
-from mobility_pipeline.cities.places import find_place_doubt
+from mobility_pipeline.cities.places import find_move_doubt, find_place_doubt
 from mobility_pipeline.cities.time_zones import find_time_zone
+from mobility_pipeline.cities.uploads.repair import make_polygons_valid
 from mobility_pipeline.cities.validation import find_problems
 
 _WGS84 = Geod(ellps="WGS84")
@@ -115,11 +116,16 @@ def judge(draft: Draft, known: Cities, present: City | None) -> Verdict:
         doubts.append(
             f"time_zone is {draft.time_zone}, and the boundary lies in {zone}"
         )
+    size = area_km2(geometry, draft.radius_m)
+    if present is not None:
+        before = area_km2(present.geometry, present.radius_m)
+        doubt = find_move_doubt(present.geometry, geometry, before, size)
+        doubts += [doubt] if doubt else []
     return Verdict(
         key,
         tuple(problems),
         tuple(doubts),
-        area_km2(geometry, draft.radius_m),
+        size,
         find_overlaps(geometry, draft.radius_m, known, key),
     )
 
@@ -159,6 +165,23 @@ def to_city(draft: Draft, present: City | None) -> City:
     """
     feature = to_feature(draft, present)
     return city_from_feature(feature, feature["properties"]["key"])
+
+
+def mend_drawing(geometry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """Mend a drawing whose lines cross, as uploads are; says so, or nothing."""
+    drawn = shape(dict(geometry))
+    if not isinstance(drawn, Polygon) or drawn.is_valid:
+        return geometry, ""
+    parts = make_polygons_valid(drawn)
+    if parts.is_empty:
+        return geometry, ""
+    mended = parts.geoms[0] if len(parts.geoms) == 1 else parts
+    said = (
+        f"The lines crossed: mended to {len(parts.geoms)} "
+        f"part{'s' if len(parts.geoms) > 1 else ''} of {area_km2(mended, None):,.2f} km². "
+        "Draw it again if that is not what you meant."
+    )
+    return mapping(mended), said
 
 
 def find_overlaps(

@@ -5,10 +5,12 @@ below it the country shapes of Natural Earth that the console ships.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import shapely
 from nicegui import events, ui
+from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 
 from mobility_pipeline.serving.console.drafts import outline
@@ -21,6 +23,8 @@ _CREDIT = (
     '© <a href="https://openstreetmap.org/copyright">OpenStreetMap</a> · Natural Earth'
 )
 _BOUNDARY = {"color": "#0b5c8f", "weight": 3, "fillOpacity": 0.15}
+_REFUSED = {"color": "#b3261e", "weight": 3, "fillOpacity": 0.1}
+_MOST_RADIUS_M = 1_000_000.0
 _NEIGHBOUR = {
     "color": "#8a5a00",
     "weight": 1.5,
@@ -92,13 +96,33 @@ class MapView:
         ]
         if geometry is None:
             return
+        self._draw(geometry, radius_m, _BOUNDARY, fit=fit)
+
+    def show_refused(
+        self, geometry: Mapping[str, Any] | None, radius_m: float | None
+    ) -> None:
+        """Show a boundary that cannot be taken, in red, so that one sees why."""
+        self.show(None, None)
+        radius_m = None if radius_m is None else min(max(radius_m, 1), _MOST_RADIUS_M)
+        # What nothing can be drawn of was never on the map.
+        with suppress(ShapelyError, AttributeError, KeyError, TypeError, ValueError):
+            self._draw(dict(geometry or {}), radius_m, _REFUSED, fit=False)
+
+    def _draw(
+        self,
+        geometry: Mapping[str, Any],
+        radius_m: float | None,
+        style: Mapping[str, Any],
+        *,
+        fit: bool,
+    ) -> None:
         area = outline(shape(dict(geometry)), radius_m)
         west, south, east, north = area.bounds
         if len(shapely.get_coordinates(area)) > _MOST_SHOWN:
             area = area.simplify((east - west) / 2_000)
         self._shown.append(
             self._map.generic_layer(
-                name="geoJSON", args=[mapping(area), {"style": _BOUNDARY}]
+                name="geoJSON", args=[mapping(area), {"style": dict(style)}]
             )
         )
         if fit:

@@ -37,6 +37,8 @@ def add_status_change(desk: Desk, user: str, city: City) -> None:
         say([_NOT_BACKED_UP], "doubt")
     elif saved:
         say(["Saved."], "good")
+        # Once: not after a reload, and not from a bookmark.
+        ui.run_javascript("history.replaceState(null, '', location.pathname)")
 
 
 async def _confirm(desk: Desk, user: str, city: City) -> None:
