@@ -134,14 +134,21 @@ def _find(
                 for stock in list_city(bucket, city)
                 if start <= stock.city_day.date <= end
             )
-            derived = _find_derived(settings, feed, city, start, end)
+            derived = find_derived_of(settings, feed, city, start, end)
             erasures.append(Erasure(feed, city, start, end, stocks, derived))
     return erasures
 
 
-def _find_derived(
+def find_derived_of(
     settings: Settings, feed: Feed, city: str, start: date, end: date
 ) -> tuple[DerivedStock, ...]:
+    """List what was derived of a city's days in one feed; nothing but of the source feed.
+
+    Raises:
+        ConfigurationError: ANALYTICS_SOURCE is no enabled feed, or no bucket is set.
+        StorageError: S3 failed after its own retries; nothing is known then.
+        StorageForbiddenError: no such bucket, or not allowed to list it.
+    """
     if feed != source_feed(settings):
         return ()
     # Arrow takes a while to load.
@@ -182,10 +189,14 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 if stock.files:
                     key = ("lake", erasure.feed.name)
                     report_erased(instance, key, stock.city_day, reason)
-            if erasure.derived:
+            # Found anew: a run may have derived some while pings were being erased.
+            found = find_derived_of(
+                settings, erasure.feed, erasure.city, erasure.start, erasure.end
+            )
+            if found:
                 bucket = open_analytics_bucket(settings)
-                erase_derived(bucket, ledger, erasure.derived)
-                days = [derived.stock.city_day.date for derived in erasure.derived]
+                erase_derived(bucket, ledger, found)
+                days = [derived.stock.city_day.date for derived in found]
                 STDERR.print(
                     f"derived tables of {erasure.city} went too; what rests on days that "
                     f"stay comes again by `mobility derive --from {min(days)} --to "
@@ -193,6 +204,6 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                     markup=False,
                     soft_wrap=True,
                 )
-            for derived in erasure.derived:
+            for derived in found:
                 key = ("analytics", derived.table)
                 report_erased(instance, key, derived.stock.city_day, reason)
