@@ -23,7 +23,6 @@ from mobility_pipeline.lake.erase import (
     DerivedStock,
     Stock,
     erase_derived,
-    find_derived,
     list_city,
 )
 from mobility_pipeline.lake.erase import erase as erase_days
@@ -31,8 +30,8 @@ from mobility_pipeline.resources.clients import (
     open_analytics_bucket,
     open_lake_bucket,
     open_registry,
-    source_feed,
 )
+from mobility_pipeline.resources.derived import find_derived_of
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -137,25 +136,6 @@ def _find(
             derived = find_derived_of(settings, feed, city, start, end)
             erasures.append(Erasure(feed, city, start, end, stocks, derived))
     return erasures
-
-
-def find_derived_of(
-    settings: Settings, feed: Feed, city: str, start: date, end: date
-) -> tuple[DerivedStock, ...]:
-    """List what was derived of a city's days in one feed; nothing but of the source feed.
-
-    Raises:
-        ConfigurationError: ANALYTICS_SOURCE is no enabled feed, or no bucket is set.
-        StorageError: S3 failed after its own retries; nothing is known then.
-        StorageForbiddenError: no such bucket, or not allowed to list it.
-    """
-    if feed != source_feed(settings):
-        return ()
-    # Arrow takes a while to load.
-    from mobility_pipeline.schemas.derived import DERIVED_TABLES
-
-    bucket = open_analytics_bucket(settings)
-    return tuple(find_derived(bucket, DERIVED_TABLES.values(), city, start, end))
 
 
 def _is_meant(rows: Sequence[Sequence[object]]) -> bool:

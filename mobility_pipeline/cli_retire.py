@@ -10,7 +10,6 @@ import click
 from rich.progress import track
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.cli_erase import find_derived_of
 from mobility_pipeline.cli_output import (
     DONE,
     MISSING,
@@ -34,6 +33,7 @@ from mobility_pipeline.resources.clients import (
     open_lake_bucket,
     open_registry,
 )
+from mobility_pipeline.resources.derived import find_derived_of
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.held_areas import find_held_areas
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
