@@ -136,8 +136,9 @@ def test_checks_of_city_days_need_a_partition(instance: dg.DagsterInstance) -> N
     """Started on nothing, they fail with one line that says what to do."""
     result = _run_checks(instance, "unique_pings", None)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    description = failure.step_failure_data.user_failure_data.description
-    assert description == "no city-day is chosen: run it on a partition"
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    assert data.description == "no city-day is chosen: run it on a partition"
 
 
 def test_a_materialization_with_its_checks_evaluates_each_once(
