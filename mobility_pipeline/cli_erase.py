@@ -23,7 +23,6 @@ from mobility_pipeline.lake.erase import (
     DerivedStock,
     Stock,
     erase_derived,
-    find_derived,
     list_city,
 )
 from mobility_pipeline.lake.erase import erase as erase_days
@@ -31,8 +30,8 @@ from mobility_pipeline.resources.clients import (
     open_analytics_bucket,
     open_lake_bucket,
     open_registry,
-    source_feed,
 )
+from mobility_pipeline.resources.derived import find_derived_of
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -134,21 +133,9 @@ def _find(
                 for stock in list_city(bucket, city)
                 if start <= stock.city_day.date <= end
             )
-            derived = _find_derived(settings, feed, city, start, end)
+            derived = find_derived_of(settings, feed, city, start, end)
             erasures.append(Erasure(feed, city, start, end, stocks, derived))
     return erasures
-
-
-def _find_derived(
-    settings: Settings, feed: Feed, city: str, start: date, end: date
-) -> tuple[DerivedStock, ...]:
-    if feed != source_feed(settings):
-        return ()
-    # Arrow takes a while to load.
-    from mobility_pipeline.schemas.derived import DERIVED_TABLES
-
-    bucket = open_analytics_bucket(settings)
-    return tuple(find_derived(bucket, DERIVED_TABLES.values(), city, start, end))
 
 
 def _is_meant(rows: Sequence[Sequence[object]]) -> bool:
@@ -182,10 +169,14 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 if stock.files:
                     key = ("lake", erasure.feed.name)
                     report_erased(instance, key, stock.city_day, reason)
-            if erasure.derived:
+            # Found anew: a run may have derived some while pings were being erased.
+            found = find_derived_of(
+                settings, erasure.feed, erasure.city, erasure.start, erasure.end
+            )
+            if found:
                 bucket = open_analytics_bucket(settings)
-                erase_derived(bucket, ledger, erasure.derived)
-                days = [derived.stock.city_day.date for derived in erasure.derived]
+                erase_derived(bucket, ledger, found)
+                days = [derived.stock.city_day.date for derived in found]
                 STDERR.print(
                     f"derived tables of {erasure.city} went too; what rests on days that "
                     f"stay comes again by `mobility derive --from {min(days)} --to "
@@ -193,6 +184,6 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                     markup=False,
                     soft_wrap=True,
                 )
-            for derived in erasure.derived:
+            for derived in found:
                 key = ("analytics", derived.table)
                 report_erased(instance, key, derived.stock.city_day, reason)

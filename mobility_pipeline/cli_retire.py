@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -20,11 +20,20 @@ from mobility_pipeline.cli_output import (
 )
 from mobility_pipeline.cli_scope import choose_feeds
 from mobility_pipeline.errors import BackupFailedError, UsageError
-from mobility_pipeline.lake.erase import Stock, erase, find_erasable, list_city
+from mobility_pipeline.lake.erase import (
+    DerivedStock,
+    Stock,
+    erase,
+    erase_derived,
+    find_erasable,
+    list_city,
+)
 from mobility_pipeline.resources.clients import (
+    open_analytics_bucket,
     open_lake_bucket,
     open_registry,
 )
+from mobility_pipeline.resources.derived import find_derived_of
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.held_areas import find_held_areas
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from mobility_pipeline.cities.registry import Registry
     from mobility_pipeline.schemas.feeds import Feed
 
-_COLUMNS = ("feed", "days", "files", "bytes", "on their way")
+_COLUMNS = ("feed", "days", "files", "bytes", "derived_files", "on their way")
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Purge:
     feed: "Feed"
     stocks: tuple[Stock, ...]
     """What the lake holds."""
+    derived: tuple[DerivedStock, ...]
+    """What was derived of the city, whatever its days."""
     waiting: frozenset[CityDay]
     """What it does not hold, but the ledger calls held or requested."""
 
@@ -51,11 +62,21 @@ class Purge:
         """Everything that will be called erased."""
         return self.waiting | {stock.city_day for stock in self.stocks}
 
-    def row(self) -> tuple[str, int, int, int, int]:
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is something to erase."""
+        return bool(self.city_days or self.derived)
+
+    def row(self) -> tuple[str, int, int, int, int, int]:
         """Return it as `_COLUMNS`."""
         files = sum(stock.files for stock in self.stocks)
         size = sum(stock.bytes for stock in self.stocks)
-        return self.feed.name, len(self.stocks), files, size, len(self.waiting)
+        derived = sum(derived.stock.files for derived in self.derived)
+        return (
+            self.feed.name,
+            *(len(self.stocks), files, size, derived),
+            len(self.waiting),
+        )
 
 
 @click.command(help="Stop asking for a city; its data stays, unless --purge erases it.")
@@ -81,7 +102,7 @@ def _purge(
     ledger = open_ledger(settings.ledger_url)
     purges = _find(settings, ledger, key)
     rows = [purge.row() for purge in purges]
-    is_anything = any(purge.city_days for purge in purges)
+    is_anything = any(purge.is_anything for purge in purges)
     if is_anything and not is_sure:
         STDERR.print(make_table(_COLUMNS, rows, title=f"to be erased: {key}"))
         if not sys.stdin.isatty():
@@ -92,10 +113,11 @@ def _purge(
     _retire(registry, key, purges)
     for purge in purges:
         _erase(settings, ledger, purge, f"purged by {settings.user}")
+        _erase_derived(settings, ledger, purge.feed, key)
     left = _find_left(ledger, key, purges)
     document = {
         "retired": key,
-        "purged": [dict(zip(_COLUMNS[:4], row[:4], strict=True)) for row in rows],
+        "purged": [dict(zip(_COLUMNS[:5], row[:5], strict=True)) for row in rows],
         "left": [{"feed": feed, "days": days} for feed, days in left.items()],
     }
     answer(as_json, document, make_table(_COLUMNS, rows, title=f"erased: {key}"))
@@ -116,7 +138,8 @@ def _find(settings: Settings, ledger: Ledger, key: str) -> list[Purge]:
         stocks = list_city(open_lake_bucket(settings, feed), key)
         there = {stock.city_day for stock in stocks}
         waiting = find_erasable(ledger, feed.name, key) - there
-        purges.append(Purge(feed, stocks, waiting))
+        derived = find_derived_of(settings, feed, key, date.min, date.max)
+        purges.append(Purge(feed, stocks, derived, waiting))
     return purges
 
 
@@ -125,9 +148,12 @@ def _retire(registry: "Registry", key: str, purges: Sequence[Purge]) -> None:
     try:
         registry.retire(key)
         parts = [
-            f"{days} days of {feed} ({files} files, {size} bytes), {waiting} on their way"
-            for feed, days, files, size, waiting in (purge.row() for purge in purges)
-            if days or waiting
+            f"{days} days of {feed} ({files} files, {size} bytes), {derived} derived files, "
+            f"{waiting} on their way"
+            for feed, days, files, size, derived, waiting in (
+                purge.row() for purge in purges
+            )
+            if days or derived or waiting
         ]
         if parts:
             registry.record_purge(key, "to be erased: " + "; ".join(parts))
@@ -149,6 +175,13 @@ def _erase(settings: Settings, ledger: Ledger, purge: Purge, reason: str) -> Non
     name = f"erasing {purge.feed.name}"
     for _ in track(erasing, name, total=len(purge.city_days), console=STDERR):
         pass
+
+
+def _erase_derived(settings: Settings, ledger: Ledger, feed: "Feed", key: str) -> None:
+    # Found anew: a run may have derived some while pings were being erased.
+    found = find_derived_of(settings, feed, key, date.min, date.max)
+    if found:
+        erase_derived(open_analytics_bucket(settings), ledger, found)
 
 
 def _find_left(ledger: Ledger, key: str, purges: Sequence[Purge]) -> dict[str, int]:

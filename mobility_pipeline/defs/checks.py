@@ -3,7 +3,9 @@
 A city-day is checked when it lands (`reporting.py`), and again whenever a person runs a
 check on its partition. The feed is judged at the end of each run (`landing.settle`), and by
 `check_lake_job` every day, since days and cities that do not come start no run; that also
-looks whether the newest day of each city is as large as usual.
+looks whether the newest day of each city is as large as usual, and whether what landed
+earlier still stands there: each city-day where lake and ledger differ fails
+`manifest_matches_objects`.
 """
 
 import warnings
@@ -24,9 +26,11 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.evaluations import judge, log_findings
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.feed_coverage import judge_from_ledger
+from mobility_pipeline.defs.feed_drift import log_drift
 from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.defs.partitions import to_city_day
 from mobility_pipeline.errors import ManifestError, UsageError
+from mobility_pipeline.lake.audit import check_lake
 from mobility_pipeline.lake.publish import Lake
 from mobility_pipeline.resources.adapters import (
     CitiesResource,
@@ -119,13 +123,18 @@ def build_feed_checks(feed: Feed) -> dg.AssetChecksDefinition:
                     feed, ledger, cities.create().load(), settings.load(), clock.now()
                 )
             planned = {key.name for key in context.selected_asset_check_keys}
-            if "city_freshness" not in planned:
+            is_daily = "city_freshness" not in planned
+            if is_daily:
                 _log_cities(op, feed, found)
             log_findings(op, feed, None, [found.no_missing_dates, found.city_freshness])
             for day, finding in _judge_volumes(
                 lake.create(feed), found.newest_delivered
             ):
                 log_findings(op, feed, day, [finding])
+            if is_daily:
+                with closing(vendor.open_ledger()) as ledger:
+                    drift = check_lake(feed.name, lake.open_bucket(feed), ledger)
+                log_drift(op, feed, drift)
         yield from ()
 
     return check_feed
@@ -142,8 +151,8 @@ def build_check_job(feeds: Sequence[Feed]) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         "check_lake_job",
         selection=dg.AssetSelection.checks(*keys),
-        description="Which days and cities are missing or late, and whether the newest day "
-        "of each city is as large as usual. Asks for nothing.",
+        description="Which days and cities are missing or late, whether the newest day of "
+        "each city is as large as usual, and where lake and ledger differ. Asks for nothing.",
     )
 
 
@@ -159,7 +168,8 @@ def build_check_schedule(
         cron_schedule=daily_cron(settings, minutes_later=later),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every day, after the daily load: missing days, late cities, volume.",
+        description="Every day, after the daily load: missing days, late cities, volume, "
+        "and city-days whose parts are gone.",
     )
 
 

@@ -13,8 +13,13 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
+from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline.resources.alerting import find_channels
-from mobility_pipeline.resources.clients import make_vendor_client, open_registry
+from mobility_pipeline.resources.clients import (
+    make_vendor_client,
+    open_lake_bucket,
+    open_registry,
+)
 from mobility_pipeline.resources.lakes import make_lake, make_landing_site
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
@@ -68,6 +73,14 @@ class LakeResource(dg.ConfigurableResource):
             ConfigurationError: no bucket is set.
         """
         return make_lake(load_settings(), feed)
+
+    def open_bucket(self, feed: Feed) -> Bucket:
+        """Open the bucket that the lake of one feed is in.
+
+        Raises:
+            ConfigurationError: no bucket is set.
+        """
+        return open_lake_bucket(load_settings(), feed)
 
     def landing_site(self, feed: Feed) -> LandingSite:
         """Say where deliveries of a feed come from and go to.

@@ -39,8 +39,7 @@ def test_a_day_whose_part_is_gone_is_recovered(
     workplace.request(newest, newest)
     s3 = connect_internally(sandbox.s3_url)
     folder = f"data/{CITIES[0]}/date={newest}/"
-    listed = s3.list_objects_v2(Bucket=LAKE_BUCKET, Prefix=folder)["Contents"]
-    (part,) = [item["Key"] for item in listed if item["Key"].endswith(".parquet")]
+    (part,) = _list(sandbox, folder + "part-")
     s3.delete_object(Bucket=LAKE_BUCKET, Key=part)
     rebuilt = workplace.run("coverage", "rebuild", "--json")
     (spoilt,) = rebuilt.document["unreadable"]
@@ -118,3 +117,10 @@ def test_wrong_use_is_one_line(
         answer = place.run("coverage", *arguments)
         assert (answer.code, "Traceback" in answer.stderr) == (2, False), arguments
         assert answer.stderr.strip()
+
+
+def _list(sandbox: Sandbox, prefix: str) -> list[str]:
+    """Return the keys of the lake's objects below a prefix."""
+    s3 = connect_internally(sandbox.s3_url)
+    listed = s3.list_objects_v2(Bucket=LAKE_BUCKET, Prefix=prefix)
+    return [item.get("Key", "") for item in listed.get("Contents", [])]

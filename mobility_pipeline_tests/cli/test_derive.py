@@ -174,6 +174,24 @@ def test_table_says_how_many_were_derived(workplace: Workplace) -> None:
     assert "1 city-day derived; Dagster run" in answer.stdout
 
 
+def test_purging_a_city_erases_what_was_derived_of_it(
+    workplace: Workplace, objects: Objects
+) -> None:
+    """All of it, and nothing of another city; the answer says how many files went."""
+    for city in (VANCOUVER, NAIROBI):
+        land(workplace, city, DAY, "a")
+    assert workplace.run("derive", *_span(DAY, DAY), "--json").code == 0
+    before = objects.list("analytics/")
+    purged = workplace.run("cities", "retire", VANCOUVER, "--purge", "--yes", "--json")
+    assert purged.code == 0, purged.stderr
+    left = objects.list("analytics/")
+    assert set(left) == {key for key in before if "nairobi" in key}
+    (done,) = purged.document["purged"]
+    assert done["derived_files"] == len(before) - len(left) > 0
+    again = workplace.run("cities", "retire", VANCOUVER, "--purge", "--yes", "--json")
+    assert again.document["purged"][0]["derived_files"] == 0
+
+
 def test_erasing_pings_erases_what_was_derived_of_them(
     workplace: Workplace, objects: Objects
 ) -> None:

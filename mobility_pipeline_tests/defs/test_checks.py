@@ -11,9 +11,11 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from mobility_pipeline.definitions import build_defs
 from mobility_pipeline.defs.checks import CITY_DAY_CHECKS, FEED_CHECKS
+from mobility_pipeline.defs.launch import run_config
 from mobility_pipeline.resources.adapters import ClockResource
-from mobility_pipeline.sandbox.launch import Sandbox
+from mobility_pipeline.sandbox.launch import LAKE_BUCKET, Sandbox
 from mobility_pipeline.sandbox.s3_client import connect_internally
+from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline_tests.conftest import CITIES
 
 ASSET = dg.AssetKey(["lake", "pings_full"])
@@ -134,8 +136,9 @@ def test_checks_of_city_days_need_a_partition(instance: dg.DagsterInstance) -> N
     """Started on nothing, they fail with one line that says what to do."""
     result = _run_checks(instance, "unique_pings", None)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    description = failure.step_failure_data.user_failure_data.description
-    assert description == "no city-day is chosen: run it on a partition"
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    assert data.description == "no city-day is chosen: run it on a partition"
 
 
 def test_a_materialization_with_its_checks_evaluates_each_once(
@@ -233,6 +236,61 @@ def test_an_unreadable_manifest_is_a_finding_of_the_city_day(
     found = _evaluations(instance, "manifest_matches_objects")[0]
     assert not found.passed
     assert "is not readable" in str(found.description)
+
+
+def test_daily_job_finds_a_part_that_went(
+    sandbox: Sandbox, instance: dg.DagsterInstance, newest: date
+) -> None:
+    """It fails on its partition, the whole one does not; landed anew, it passes."""
+    gone, whole = (f"{city}|{newest}" for city in CITIES)
+    for partition in (gone, whole):
+        assert _run(instance, "request_city_days_job", partition_key=partition).success
+    s3 = connect_internally(sandbox.s3_url)
+    folder = f"data/{CITIES[0]}/date={newest}/part-"
+    (part,) = s3.list_objects_v2(Bucket=LAKE_BUCKET, Prefix=folder).get("Contents", [])
+    key = part.get("Key", "")
+    s3.delete_object(Bucket=LAKE_BUCKET, Key=key)
+    assert _run(instance, "check_lake_job").success
+    found, *landed = _evaluations(instance, "manifest_matches_objects")
+    assert [each.passed for each in landed] == [True, True]
+    assert (found.partition, found.passed) == (gone, False)
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert key.rpartition("/")[2] in str(found.description)
+    assert found.metadata["kinds"].value == ["object_missing"]
+    assert _shown(instance, "manifest_matches_objects") == {gone, whole}
+    span = {"start": newest.isoformat(), "end": newest.isoformat(), "refresh": True}
+    config = run_config(FEEDS["pings_full"], span | {"cities": [CITIES[0]]})
+    assert _run(instance, "request_city_days_job", run_config=config).success
+    assert _run(instance, "check_lake_job").success
+    newer = _evaluations(instance, "manifest_matches_objects")[0]
+    assert (newer.partition, newer.passed) == (gone, True)
+
+
+@pytest.mark.usefixtures("one_of_two_cities")
+def test_daily_job_that_cannot_list_the_lake_fails(
+    sandbox: Sandbox, instance: dg.DagsterInstance
+) -> None:
+    """A listing that failed finds nothing missing: the run says what it could not do."""
+    sandbox.set_s3_faults(deny_bucket=LAKE_BUCKET)
+    before = len(_evaluations(instance, "manifest_matches_objects"))
+    result = _run(instance, "check_lake_job")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "S3 refused" in failure.step_failure_data.user_failure_data.description
+    assert len(_evaluations(instance, "manifest_matches_objects")) == before
+
+
+@pytest.mark.usefixtures("one_of_two_cities")
+def test_daily_job_does_not_take_an_emptied_lake_for_missing_days(
+    sandbox: Sandbox, instance: dg.DagsterInstance
+) -> None:
+    """A wrong bucket lists nothing: it is named, and no city-day fails for it."""
+    sandbox.empty_lake()
+    before = len(_evaluations(instance, "manifest_matches_objects"))
+    result = _run(instance, "check_lake_job")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    description = failure.step_failure_data.user_failure_data.description
+    assert f"bucket {LAKE_BUCKET} named no object" in description
+    assert len(_evaluations(instance, "manifest_matches_objects")) == before
 
 
 def _put(sandbox: Sandbox, key: str) -> None:
