@@ -9,6 +9,8 @@ import pyarrow as pa
 
 Numbers = npt.NDArray[np.int64]
 
+IMSI = "imsi"
+"""Column of the device in what is read as pings and comes of a network's events."""
 _OPTED_OUT = "00000000-0000-0000-0000-000000000000"
 """The advertising id of everybody who limits tracking: not a device."""
 
@@ -24,9 +26,17 @@ class Devices:
 
 
 def number_devices(pings: pa.Table) -> Devices:
-    """Tell the devices of pings: `ad_id` in lower case, else `caid`; blanks are none."""
+    """Tell the devices of pings: `ad_id` in lower case, else `caid`; blanks are none.
+
+    Events have an `imsi` instead, which stays as it is written, as in profiles.
+    """
+    if IMSI in pings.column_names:
+        imsis, number = _read_ids(pings, IMSI)
+        ids = imsis.drop_nulls().unique().sort()
+        return Devices(ids, _place(imsis, ids)[number])
     ad_ids, ad_number = _read_ids(pings, "ad_id")
     caids, caid_number = _read_ids(pings, "caid")
+    ad_ids, caids = ad_ids.str.to_lowercase(), caids.str.to_lowercase()
     ids = pl.concat([ad_ids, caids]).drop_nulls().unique().sort()
     by_ad_id = _place(ad_ids, ids)[ad_number]
     by_caid = _place(caids, ids)[caid_number]
@@ -39,7 +49,7 @@ def _read_ids(pings: pa.Table, column: str) -> tuple[pl.Series, Numbers]:
     coded = pings.column(column).dictionary_encode().unify_dictionaries()
     coded = coded.combine_chunks()
     text = pl.Series("id", coded.dictionary.cast(pa.string()), pl.String)
-    ids = text.str.strip_chars().str.to_lowercase()
+    ids = text.str.strip_chars()
     ids = ids.set(ids.is_in(["", _OPTED_OUT]), None)
     ids = pl.concat([ids, pl.Series("id", [None], pl.String)])
     return ids, coded.indices.fill_null(len(ids) - 1).to_numpy()

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pyarrow as pa
 
+from mobility_pipeline.analytics.devices import IMSI
 from mobility_pipeline.schemas.events import EVENTS
-from mobility_pipeline.schemas.pings import PING_SCHEMAS
 
 FIELD_COUNT, BAD_IMSI, UNKNOWN_CELL, BAD_COORDINATES, BAD_TIME, TIME_IN_SECONDS = (
     REASONS
@@ -82,23 +82,15 @@ def parse_events(
 
 
 def to_pings(events: pl.DataFrame) -> pa.Table:
-    """Return events as pings of a BASIC feed, with `cell_id` besides."""
-    pings = events.select(
-        ad_id="device_id",
+    """Return events as pings: `imsi` in place of the ids, and `cell_id` besides."""
+    return events.select(
+        pl.col("device_id").alias(IMSI),
+        pl.col("cell_id"),
         utc_timestamp="at",
         latitude="lat",
         longitude="lon",
-        cell_id="cell_id",
+        horizontal_accuracy=pl.lit(None, pl.Float64),
     ).to_arrow()
-    table = PING_SCHEMAS["pings_basic"]
-    columns = {
-        field.name: pings.column(field.name).cast(field.type)
-        if field.name in pings.column_names
-        else pa.nulls(pings.num_rows, field.type)
-        for field in table
-    }
-    columns["cell_id"] = pings.column("cell_id").cast(pa.string())
-    return pa.table(columns)
 
 
 def _split(lines: pl.DataFrame) -> pl.DataFrame:

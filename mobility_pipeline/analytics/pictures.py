@@ -18,7 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 _Drawn = Any
 """Figures, axes and frames: matplotlib's and geopandas' types are partial."""
@@ -167,8 +167,10 @@ def _add_scale(figure: _Drawn, axes: _Drawn, norm: LogNorm, label: str) -> None:
     bar = figure.colorbar(
         ScalarMappable(norm, _COLOURS), ax=axes, shrink=0.6, aspect=24, label=label
     )
-    # Few counts are powers of ten.
-    bar.locator = MaxNLocator(6, integer=True)
+    # Few counts are powers of ten; both ends are told, and steps that look alike between.
+    least, most = float(norm.vmin or 1), float(norm.vmax or 1)
+    ticks = np.unique(np.geomspace(least, most, 6).round())
+    bar.locator = FixedLocator(ticks.tolist())
     bar.formatter = ScalarFormatter()
     bar.minorlocator = NullLocator()
 

@@ -67,8 +67,8 @@ def make_positionfixes(
 
     Args:
         pings: of one city and as many days as there are, with the columns of a feed's
-            BASIC schema, in any order. Where they have `cell_id`, and the layer is of
-            network cells, the cell decides the region.
+            BASIC schema, in any order. Events have an `imsi` in place of the ids, and a
+            `cell_id`: where the layer is of network cells, it decides the region.
         city: whose time zone and area they are judged by.
         regions: the city's region layer.
 

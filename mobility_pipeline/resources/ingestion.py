@@ -1,20 +1,23 @@
 """Ingest network events: parse lines, merge them with what is there, set bad ones aside."""
 
 import hashlib
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from typing import IO, cast
 
 import polars as pl
+import pyarrow as pa
 
 from mobility_pipeline.analytics.events import parse_events
 from mobility_pipeline.cities.city import City, CityDay
-from mobility_pipeline.lake.derived import DerivedTables, Origin
+from mobility_pipeline.lake.derived import DerivedTables, Origin, conform
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.regions import find_cells
 from mobility_pipeline.schemas.events import EVENTS
@@ -55,9 +58,11 @@ class Ingestion:
     """For the rejected lines: they name devices, so only their owner may read them."""
     hold: Callable[[date], AbstractContextManager[None]]
     """Keeps other processes from the same day: one of two would lose its events."""
+    lines_at_once: int = _LINES_AT_ONCE
+    """Lines that are in memory together."""
 
     def ingest(self, lines: Iterable[str], now: datetime) -> Ingested:
-        """Ingest lines, any number of them, some at a time.
+        """Ingest lines, any number of them; nothing is written before the last is read.
 
         A crash costs nothing: each day stands as it was or with what was merged, and
         ingesting everything again adds what lacks.
@@ -70,16 +75,34 @@ class Ingestion:
             StorageError: S3 failed; ingest again.
         """
         result = Ingested()
-        for chunk in _chunks(lines):
-            parsed = parse_events(chunk, self.cells, now + _CLOCK_ERROR)
-            self._set_aside(parsed.rejected, result)
-            by_day = parsed.events.group_by(pl.col("at").dt.date(), maintain_order=True)
-            for (day,), events in by_day:
-                self._merge(day, events, result)
-            blank = sum(not line.strip() for line in chunk)
-            lines_in = len(chunk) - blank - parsed.rejected.height
-            result.known += lines_in - parsed.events.height
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # A file without a name: the system deletes it when this process ends or dies.
+        with tempfile.TemporaryFile(dir=self.folder) as waiting:
+            batches = self._stage(lines, now, waiting, result)
+            waiting.seek(0)
+            # Each day is written once, however many chunks it is spread over.
+            for day in sorted(batches):
+                self._merge(day, _read_batches(waiting, batches[day]), result)
         return result
+
+    def _stage(
+        self, lines: Iterable[str], now: datetime, waiting: IO[bytes], result: Ingested
+    ) -> Mapping[date, Sequence[int]]:
+        """Let events wait in a file; returns the numbers of each day's record batches."""
+        batches: dict[date, list[int]] = {}
+        numbers = count()
+        with pa.ipc.new_file(waiting, EVENTS.schema) as writer:
+            for chunk in _chunks(lines, self.lines_at_once):
+                parsed = parse_events(chunk, self.cells, now + _CLOCK_ERROR)
+                self._set_aside(parsed.rejected, result)
+                for (day,), events in parsed.events.group_by(pl.col("at").dt.date()):
+                    table = conform(events, EVENTS).combine_chunks()
+                    writer.write_batch(table.to_batches()[0])
+                    batches.setdefault(cast(date, day), []).append(next(numbers))
+                blank = sum(not line.strip() for line in chunk)
+                lines_in = len(chunk) - blank - parsed.rejected.height
+                result.known += lines_in - parsed.events.height
+        return batches
 
     def _merge(self, day: date, events: pl.DataFrame, result: Ingested) -> None:
         city_day = CityDay(self.city.key, day)
@@ -127,7 +150,13 @@ def open_ingestion(settings: Settings, city: City) -> Ingestion:
     )
 
 
-def _chunks(lines: Iterable[str]) -> Iterator[Sequence[str]]:
+def _read_batches(waiting: IO[bytes], numbers: Sequence[int]) -> pl.DataFrame:
+    reader = pa.ipc.open_file(waiting)
+    table = pa.Table.from_batches([reader.get_batch(number) for number in numbers])
+    return pl.DataFrame(pl.from_arrow(table))
+
+
+def _chunks(lines: Iterable[str], size: int) -> Iterator[Sequence[str]]:
     source = iter(lines)
-    while chunk := [*islice(source, _LINES_AT_ONCE)]:
+    while chunk := [*islice(source, size)]:
         yield chunk

@@ -4,7 +4,8 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,9 @@ import requests
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.api import open_api
+from mobility_pipeline.resources.clients import open_registry
+from mobility_pipeline.resources.ingestion import open_ingestion
+from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.events import EVENTS
 from mobility_pipeline.settings import read_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -42,7 +46,8 @@ U5 A1 11:20:00
 U6 C9 11:30:00
 ZZ A1 11:40:00
 """
-IMSI = {name: f"4600000000000{n:02}" for n, name in enumerate(("U1", "U2", "U3"))}
+IMSI = {name: name for name in ("U1", "U2", "U3")}
+"""As the issue has them: an id keeps its case, in events as in profiles."""
 IMSI |= {
     name: f"4600000000001{n:02}" for n, name in enumerate(("U4", "U5", "U6", "ZZ"))
 }
@@ -204,6 +209,23 @@ def test_replay_changes_nothing(perth: Workplace) -> None:
     more = ingest(perth, *LINES)
     assert (more.document["new"], more.document["days"]) == (5, ["2025-06-11"])
     assert len(stored(perth)) == 11
+
+
+def test_day_is_written_once_however_long_it_is(
+    perth: Workplace, sandbox: Sandbox
+) -> None:
+    """Three lines at a time: one part and one manifest, and the same again none."""
+    settings = read_settings(perth.environment)
+    city = open_registry(settings).load().find(CITY)
+    small = replace(open_ingestion(settings, city), lines_at_once=3)
+    now = datetime(2025, 6, 12, tzinfo=UTC)
+    before = sandbox.s3_requests().get("PUT mobility-lake/analytics", 0)
+    done = [small.ingest([*LINES, *LINES], now) for _ in range(2)]
+    assert [(d.new, d.known, d.rejected.total()) for d in done] == [
+        (11, 11, 2),
+        (0, 22, 2),
+    ]
+    assert sandbox.s3_requests()["PUT mobility-lake/analytics"] == before + 2
 
 
 def test_rejected_lines_are_kept_apart_for_their_owner_alone(perth: Workplace) -> None:
