@@ -81,8 +81,7 @@ def _read(source: str) -> Iterator[str]:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
                 raise UsageError(
-                    f"{source}: line {number} is not UTF-8 text; nothing of its part of "
-                    "the file was ingested"
+                    f"{source}: line {number} is not UTF-8 text; nothing was ingested"
                 ) from None
             yield text.rstrip("\r\n")
 

@@ -175,7 +175,7 @@ def _read(
     page = read_page(
         there,
         lambda day: answers.days.read(asked.table, CityDay(place.city.key, day)),
-        lambda day, rows: asked.pick(rows).select(
+        lambda day, rows: asked.pick(_leave_out_hidden(rows, asked.table)).select(
             pl.lit(day).alias("local_date"), pl.all()
         ),
         read_cursor(asked.cursor, asked.start, asked.end),
@@ -183,6 +183,14 @@ def _read(
     )
     manifests = _manifests(answers, asked.table, place, there)
     return page, answers.rest_on(asked.table, place, *manifests, missing=missing)
+
+
+def _leave_out_hidden(rows: pl.DataFrame, table: DerivedTable) -> pl.DataFrame:
+    """Leave out what is hidden whole: such a row would tell it from where nobody was."""
+    hidden = pl.col("suppressed")
+    if table != OD:
+        hidden = hidden.all().over("hour_at", "region_id")
+    return rows.filter(~hidden)
 
 
 def _find_missing(
