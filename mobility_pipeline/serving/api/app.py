@@ -25,8 +25,8 @@ _DESCRIPTION = """
 How many people were in a region in an hour, who they were, where they came from and went.
 
 Counts are of distinct devices; those of few are null and `suppressed`, and a region's hour of
-which nothing may be told has no rows, as one where nobody was. Absence is never zero: what was
-not observed is 404 with the reason. Errors have one shape, `{"msg", "code", "data": null,
+which nothing may be told has no rows, as one where nobody was. Absence is never zero: what
+was not observed is 404 with the reason. Errors have one shape, `{"msg", "code", "data": null,
 "detail"}`, where `code` is the HTTP status.
 
 Hours are of the city's local time, `yyyyMMddHH`. An hour that the clock shows twice, in
