@@ -4,9 +4,12 @@ Source: the system's or the tzdata package's zones, and timezonefinder's polygon
 from OpenStreetMap, ODbL), which hold territorial waters too.
 """
 
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from zoneinfo import available_timezones
 
 if TYPE_CHECKING:
@@ -53,8 +56,24 @@ def _names() -> frozenset[str]:
 
 @cache
 def _finder() -> "TimezoneFinder":
-    # Imported late: half a second that most processes never need.
-    from timezonefinder import TimezoneFinder
+    # Imported late: half a second that most processes never need; and a second more with
+    # numba, which it takes where it can, though its own C code is as fast for us.
+    with _hidden("numba"):
+        from timezonefinder import TimezoneFinder
 
     # In memory (30 MB): mapped files stay open until the process ends, with warnings.
     return TimezoneFinder(in_memory=True)
+
+
+@contextmanager
+def _hidden(module: str) -> Generator[None]:
+    """Let a module that nobody has loaded yet look as if it were not installed."""
+    if module in sys.modules:
+        yield
+        return
+    modules: dict[str, object] = cast("dict[str, object]", sys.modules)
+    modules[module] = None
+    try:
+        yield
+    finally:
+        del modules[module]

@@ -165,3 +165,15 @@ def test_commands_start_without_what_takes_seconds_to_load() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert {"dagster", "pandas", "boto3"}.isdisjoint(found.stdout.split())
+
+
+def test_cities_are_read_without_the_second_that_numba_takes() -> None:
+    """The map of time zones does without it, and whoever needs it later has it."""
+    program = (
+        "import sys; from mobility_pipeline.cities.time_zones import find_time_zone; "
+        "print(find_time_zone(-123.1, 49.25), 'numba' in sys.modules); import numba"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["America/Vancouver", "False"]
