@@ -1,8 +1,8 @@
 r"""Questions to the Overpass API, with whatever people type quoted.
 
 Source: Overpass QL, wiki.openstreetmap.org/wiki/Overpass_API/Overpass_QL. Strings know the
-escapes `\n`, `\t`, `\"`, `\\` and `\uXXXX` (a UTF-16 unit); regular expressions are
-POSIX extended.
+escapes `\n`, `\t`, `\"`, `\\` and `\u` with four hex digits (a UTF-16 unit); regular
+expressions are POSIX extended.
 """
 
 import re

@@ -216,8 +216,10 @@ def _cast_or_spell(
 ) -> pa.Array:
     try:
         return array.cast(target)
-    # Invalid: bytes that are not UTF-8.
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # values that are nested
+    except (
+        pa.ArrowInvalid,  # bytes that are not UTF-8
+        pa.ArrowNotImplementedError,  # Arrow's own name: it casts no nested values
+    ):
         cells: list[Any] = array.to_pylist()
         spelled = [None if cell is None else spell(cell) for cell in cells]
         return pa.array(spelled, target)

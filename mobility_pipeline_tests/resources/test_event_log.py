@@ -74,7 +74,6 @@ def test_instances_that_write_at_once_lose_nothing(
     assert len(open_instance().get_materialized_partitions(ASSET)) == 80
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 def test_few_databases_stay_open(tmp_path: Path) -> None:
     """After looking at 30 runs, those of 7 are open, and the index at most."""
     storage = OpenSqliteEventLogStorage(str(tmp_path))

@@ -29,7 +29,7 @@ _DAMAGE = (
     EOFError,
     OSError,
     ValueError,
-    RuntimeError,  # NotImplementedError, too: a way of packing that Python can't read
+    RuntimeError,  # by a subclass also for a way of packing that Python can't read
 )
 
 
