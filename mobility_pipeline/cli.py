@@ -35,6 +35,7 @@ from mobility_pipeline.cli_output import (
     WRONG,
     answer,
     complain,
+    json_option,
     make_table,
     span,
 )
@@ -57,7 +58,6 @@ from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.preview import preview_jobs
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 from_option = click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
 to_option = click.option("--to", "end", required=True, metavar="YYYY-MM-DD")
 

@@ -15,16 +15,13 @@ from mobility_pipeline.cli_output import (
     MISSING,
     STDERR,
     answer,
+    json_option,
     make_table,
     number_of,
 )
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.resources.alerting import find_channels
 from mobility_pipeline.settings import load_settings
-
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 
 
 @click.group(help="What is wrong now, and who is told of it.")
@@ -34,7 +31,7 @@ def alerts() -> None:
 
 @alerts.command("list", help="Open alerts, newest first, as last evaluated.")
 @click.option("--all", "with_closed", is_flag=True, help="Also those that are over.")
-@_json_option
+@json_option
 def list_alerts(with_closed: bool, as_json: bool) -> int:
     """List alerts."""
     store = open_alert_store(load_settings().ledger_url)
@@ -64,7 +61,7 @@ def list_alerts(with_closed: bool, as_json: bool) -> int:
     help="Send a test by every configured channel; exit 1 if one failed, or people have "
     "none."
 )
-@_json_option
+@json_option
 def test(as_json: bool) -> int:
     """Try each channel once."""
     channels = find_channels(

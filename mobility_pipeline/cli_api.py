@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobility_pipeline.cli_output import DONE, STDERR, answer, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    STDERR,
+    answer,
+    json_option,
+    make_table,
+)
 from mobility_pipeline.resources.clients import open_api_keys
 from mobility_pipeline.serving.api.keys import ApiKeys, Scope
 from mobility_pipeline.settings import load_settings
@@ -83,7 +89,7 @@ def create_key(name: str, scope: Scope) -> int:
 
 
 @keys.command("list", help="Name, scope and age of every key.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def list_keys(as_json: bool) -> int:
     """Show what is known of keys; not the keys, and not their hashes."""
     known = [

@@ -16,7 +16,12 @@ from mobility_pipeline.cities.uploads.boundary import Boundary, prepare_boundary
 from mobility_pipeline.cities.uploads.cells import read_cells
 from mobility_pipeline.cities.uploads.layers import Upload, choose_layer
 from mobility_pipeline.cities.uploads.regions import read_regions
-from mobility_pipeline.cli_output import DONE, answer, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    answer,
+    json_option,
+    make_table,
+)
 from mobility_pipeline.cli_upload_output import (
     boundary_table,
     describe_boundary,
@@ -32,9 +37,6 @@ from mobility_pipeline.resources.clients import (
 from mobility_pipeline.settings import load_settings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 _layer_option = click.option("--layer", metavar="NAME", help="Which layer of the file.")
 _crs_option = click.option(
     "--crs", metavar="EPSG:N", help="The file's CRS, where it does not say it."
@@ -100,7 +102,7 @@ def boundary_options(*, required: bool) -> Callable[..., Callable[..., int]]:
 @_layer_option
 @_crs_option
 @_simplify_option
-@_json_option
+@json_option
 def report_boundary(
     file: Path, layer: str | None, crs: str | None, simplify: bool, as_json: bool
 ) -> int:
@@ -125,7 +127,7 @@ def regions() -> None:
 @click.option("--name-field", required=True, help="The column of the regions' names.")
 @_layer_option
 @_crs_option
-@_json_option
+@json_option
 def add_regions(
     key: str,
     file: Path,
@@ -164,7 +166,7 @@ def add_regions(
 )
 @click.option("--cell-loc", type=_FILE, required=True, help="CSV: cell_id, lat, lon.")
 @click.option("--layer", metavar="NAME", required=True, help="What to call the layer.")
-@_json_option
+@json_option
 def add_cells(
     key: str, region_cell: Path, cell_loc: Path, layer: str, as_json: bool
 ) -> int:
@@ -195,7 +197,7 @@ def add_cells(
 
 @regions.command("list", help="The region layers of a city.")
 @click.argument("key")
-@_json_option
+@json_option
 def list_regions(key: str, as_json: bool) -> int:
     """List region layers."""
     settings = load_settings()
@@ -212,7 +214,7 @@ def list_regions(key: str, as_json: bool) -> int:
 
 @click.command("guide", help="Write the page and the template for administrations.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-@_json_option
+@json_option
 def write_guide(out: Path, as_json: bool) -> int:
     """Write the submission guide and its template zip."""
     from mobility_pipeline.cities.guide.template import make_template  # loads GDAL

@@ -28,6 +28,7 @@ from mobility_pipeline.cli_output import (
     MISSING,
     STDERR,
     answer,
+    json_option,
     make_table,
     warn_refused,
 )
@@ -35,9 +36,6 @@ from mobility_pipeline.errors import BackupFailedError, UsageError
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import load_settings
 
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 _file_argument = click.argument(
     "file", type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
@@ -54,7 +52,7 @@ cities.add_command(write_guide)
 
 
 @cities.command("list", help="Every city, active and retired; refused ones on stderr.")
-@_json_option
+@json_option
 def list_cities(as_json: bool) -> int:
     """List cities."""
     known = open_cities().load()
@@ -83,7 +81,7 @@ def list_cities(as_json: bool) -> int:
 @cities.command(help="Add one city from a GeoJSON Feature; see `cities/` for examples.")
 @_file_argument
 @boundary_options(required=False)
-@_json_option
+@json_option
 def add(file: Path, boundary: BoundaryFile | None, as_json: bool) -> int:
     """Add a city; without `key` it gets the slugs of its names."""
     feature = _read_json(file)
@@ -100,7 +98,7 @@ def add(file: Path, boundary: BoundaryFile | None, as_json: bool) -> int:
 
 @cities.command("import", help="Import the old cities.json; says what it refused.")
 @_file_argument
-@_json_option
+@json_option
 def import_cities(file: Path, as_json: bool) -> int:
     """Import cities of the predecessor."""
     registry = open_cities(must_exist=False)

@@ -16,7 +16,14 @@ from mobility_pipeline.cities.days import parse_day
 from mobility_pipeline.cities.geojson import city_to_feature, content_sha256
 from mobility_pipeline.cities.places import find_move_doubt
 from mobility_pipeline.cli_boundaries import BoundaryFile, boundary_options
-from mobility_pipeline.cli_output import DONE, STDERR, answer, make_table, span
+from mobility_pipeline.cli_output import (
+    DONE,
+    STDERR,
+    answer,
+    json_option,
+    make_table,
+    span,
+)
 from mobility_pipeline.cli_upload_output import boundary_table, describe_boundary
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import open_registry
@@ -28,14 +35,10 @@ from mobility_pipeline.vendor.held_areas import (
 )
 from mobility_pipeline.vendor.ledger import open_ledger
 
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
-
 
 @click.command(help="One city, and how many stored days belong to which boundary.")
 @click.argument("key")
-@_json_option
+@json_option
 def show(key: str, as_json: bool) -> int:
     """Show a city."""
     settings = load_settings()
@@ -64,7 +67,7 @@ def show(key: str, as_json: bool) -> int:
 @click.option("--radius", type=float, metavar="METRES", help="Radius of a circle.")
 @boundary_options(required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@json_option
 def edit(
     key: str,
     name: str | None,
@@ -122,7 +125,7 @@ def edit(
 
 @click.command(help="Ask for a retired city again.")
 @click.argument("key")
-@_json_option
+@json_option
 def reactivate(key: str, as_json: bool) -> int:
     """Reactivate a city."""
     open_registry(load_settings()).reactivate(key)

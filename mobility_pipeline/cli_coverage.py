@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from mobility_pipeline.cli_output import DONE, MISSING, answer, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    answer,
+    json_option,
+    make_table,
+)
 from mobility_pipeline.cli_scope import choose_feeds, read_typed_scope
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.lake.audit import Rebuilt, check_lake, rebuild_index
@@ -19,9 +25,6 @@ from mobility_pipeline.vendor.ledger import open_ledger
 from mobility_pipeline.vendor.reindex import count_states
 
 _DRAW = {".html": draw_html, ".svg": draw_svg}
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 _feed_option = click.option(
     "--feed", "feed_name", help="One feed; none = every enabled one."
 )
@@ -37,7 +40,7 @@ def coverage() -> None:
 @click.option(
     "--accept-empty", is_flag=True, help="The bucket is empty, and is meant to be."
 )
-@_json_option
+@json_option
 def rebuild(feed_name: str | None, accept_empty: bool, as_json: bool) -> int:
     """Rebuild the index, feed by feed, each in one transaction."""
     settings = load_settings()
@@ -86,7 +89,7 @@ def rebuild(feed_name: str | None, accept_empty: bool, as_json: bool) -> int:
 @click.option(
     "--deep", is_flag=True, help="Also read every part, and check its sha256."
 )
-@_json_option
+@json_option
 def check(feed_name: str | None, deep: bool, as_json: bool) -> int:
     """List the drift; exit 1 when there is any, or it could not be looked for."""
     settings = load_settings()
@@ -125,7 +128,7 @@ def check(feed_name: str | None, deep: bool, as_json: bool) -> int:
 @click.option("--from", "start", required=True, metavar="YYYY-MM-DD")
 @click.option("--to", "end", required=True, metavar="YYYY-MM-DD")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_json_option
+@json_option
 def picture(
     feed_name: str | None, start: str, end: str, file: Path, as_json: bool
 ) -> int:

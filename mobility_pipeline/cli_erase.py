@@ -14,6 +14,7 @@ from mobility_pipeline.cli_output import (
     STDERR,
     STOPPED,
     answer,
+    json_option,
     make_table,
     span,
 )
@@ -85,7 +86,7 @@ class Erasure:
 @click.option("--to", "end", required=True, metavar="YYYY-MM-DD")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def erase(
     feed_name: str | None,
     keys: Sequence[str],

@@ -7,7 +7,14 @@ import click
 
 from mobility_pipeline.cities.diff import BoundaryDiff, CityDiff, diff_changes
 from mobility_pipeline.cities.versions import Version, VersionLog
-from mobility_pipeline.cli_output import DONE, MISSING, STDERR, answer, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    STDERR,
+    answer,
+    json_option,
+    make_table,
+)
 from mobility_pipeline.errors import ConfigurationError
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import load_settings
@@ -16,14 +23,11 @@ from mobility_pipeline.vendor.ledger import open_ledger
 
 _NAMED = 3
 """Cities that one row names."""
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 
 
 @click.command(help="Who changed which city, and when; the newest first.")
 @click.argument("key", required=False)
-@_json_option
+@json_option
 def history(key: str | None, as_json: bool) -> int:
     """List versions: all, or those that changed one city."""
     registry = open_registry(load_settings())
@@ -58,7 +62,7 @@ def history(key: str | None, as_json: bool) -> int:
 )
 @click.argument("version")
 @click.argument("other", required=False)
-@_json_option
+@json_option
 def diff(version: str, other: str | None, as_json: bool) -> int:
     """Compare versions."""
     log = open_registry(load_settings()).versions()
@@ -82,7 +86,7 @@ def diff(version: str, other: str | None, as_json: bool) -> int:
 @click.argument("version")
 @click.option("--city", "key", help="Only this city; none = all.")
 @click.option("--dry-run", is_flag=True, help="Show what would change.")
-@_json_option
+@json_option
 def restore(version: str, key: str | None, dry_run: bool, as_json: bool) -> int:
     """Restore a version."""
     settings = load_settings()
@@ -105,7 +109,7 @@ def restore(version: str, key: str | None, dry_run: bool, as_json: bool) -> int:
 
 
 @click.command(help="Store in CITIES_BACKUP_BUCKET every version it does not have yet.")
-@_json_option
+@json_option
 def backup(as_json: bool) -> int:
     """Back up what is pending."""
     settings = load_settings()

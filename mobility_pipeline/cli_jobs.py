@@ -10,6 +10,7 @@ from mobility_pipeline.cli_output import (
     STDERR,
     answer,
     job_document,
+    json_option,
     make_table,
     number_of,
     write_duration,
@@ -25,9 +26,6 @@ from mobility_pipeline.vendor.records import JobState, VendorJob
 
 _HISTORY_DAYS, _LONGEST_DAYS = 90, 36_500
 _COLUMNS = ("job_id", "feed", "cities", "from", "to", "state")
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document."
-)
 
 
 @click.group(help="Vendor jobs of the last 90 days, and what the month took.")
@@ -50,7 +48,7 @@ def jobs() -> None:
     help="Only those in this state.",
 )
 @click.option("--feed", "feed_name", help="Only those of this feed.")
-@_json_option
+@json_option
 def list_jobs(
     days: int, state: str | None, feed_name: str | None, as_json: bool
 ) -> int:
@@ -78,7 +76,7 @@ def list_jobs(
 
 
 @jobs.command(help="Vendor jobs used and left this month; area-days by feed and city.")
-@_json_option
+@json_option
 def quota(as_json: bool) -> int:
     """Show what the month took."""
     settings = load_settings()
@@ -110,7 +108,7 @@ def quota(as_json: bool) -> int:
 
 @jobs.command(help="One vendor job: its request, its times and its cities.")
 @click.argument("job_id")
-@_json_option
+@json_option
 def show(job_id: str, as_json: bool) -> int:
     """Show one vendor job."""
     job = _find(_open(), job_id)
@@ -127,7 +125,7 @@ def show(job_id: str, as_json: bool) -> int:
 
 @jobs.command(help="Cancel a vendor job that is still open.")
 @click.argument("job_id")
-@_json_option
+@json_option
 def cancel(job_id: str, as_json: bool) -> int:
     """Cancel one vendor job, at the vendor and in the ledger; say what became of it."""
     settings = load_settings()

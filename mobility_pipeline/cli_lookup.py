@@ -15,7 +15,14 @@ from mobility_pipeline.cities.lookup import (
 from mobility_pipeline.cities.map_servers import MapServers
 from mobility_pipeline.cities.time_zones import find_time_zone
 from mobility_pipeline.cli_cities import add_feature
-from mobility_pipeline.cli_output import DONE, MISSING, STDERR, answer, make_table
+from mobility_pipeline.cli_output import (
+    DONE,
+    MISSING,
+    STDERR,
+    answer,
+    json_option,
+    make_table,
+)
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import make_map_servers
 from mobility_pipeline.settings import load_settings
@@ -36,7 +43,7 @@ Lists the candidates; --osm-id shows one of them, and --add makes a city of it."
 @click.option("--add", is_flag=True, help="Make a city called NAME of --osm-id.")
 @click.option("--state", default="", help="State or province of the city, with --add.")
 @click.option("--key", help="Key of the city, with --add; else made of its names.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def lookup(
     name: str,
     country: str,

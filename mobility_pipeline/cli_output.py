@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+import click
 from rich.console import Console, Group
 from rich.table import Table
 
@@ -18,6 +19,9 @@ DONE, MISSING, WRONG, STOPPED = 0, 1, 2, 130
 _FILE_WIDTH = 160
 
 STDERR = Console(stderr=True, highlight=False)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+"""Of every verb that answers."""
 
 
 def answer(as_json: bool, document: Any, table: Group) -> None:

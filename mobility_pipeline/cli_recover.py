@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
-from mobility_pipeline.cli_output import STDERR
+from mobility_pipeline.cli_output import (
+    STDERR,
+    json_option,
+)
 from mobility_pipeline.cli_runs import (
     answer_outcomes,
     answer_preview,
@@ -35,7 +38,7 @@ from mobility_pipeline.vendor.recovery import cover
     help="Buy only the N vendor jobs that cover most missing city-days.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the vendor jobs; spends nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def recover(
     feed_name: str | None,
     start: str,

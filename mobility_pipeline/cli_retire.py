@@ -16,6 +16,7 @@ from mobility_pipeline.cli_output import (
     STDERR,
     STOPPED,
     answer,
+    json_option,
     make_table,
 )
 from mobility_pipeline.cli_scope import choose_feeds
@@ -83,7 +84,7 @@ class Purge:
 @click.argument("key")
 @click.option("--purge", is_flag=True, help="Erase its stored days for good.")
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def retire(key: str, purge: bool, yes: bool, as_json: bool) -> int:
     """Retire a city."""
     settings = load_settings()
