@@ -53,11 +53,11 @@ class CellLayer:
         return sorted({cell.region_id for cell in self.cells if cell.region_id})
 
 
-class CellLayers:
+class CellLayers(LayerFiles[CellLayer]):
     """The cell layers of all cities of one registry's store."""
 
     def __init__(self, store: "ObjectStore") -> None:
-        self._files = LayerFiles(store, ".cells.geojson")
+        super().__init__(store, ".cells.geojson", _from_collection)
 
     def write(self, city: City, layer: CellLayer) -> None:
         """Store a cell layer, in place of the city's former one of that slug.
@@ -72,22 +72,7 @@ class CellLayers:
                 f"no cell of {layer.name!r} is near {city.key}: are they another city's, "
                 "or are lat and lon swapped?"
             )
-        self._files.write(city.key, layer.slug, _to_collection(layer))
-
-    def list_slugs(self, key: str) -> list[str]:
-        """Return the slugs of a city's cell layers, sorted; may be empty."""
-        return self._files.list_slugs(key)
-
-    def read(self, key: str, slug: str) -> CellLayer:
-        """Read a cell layer.
-
-        Raises:
-            UnknownRegionLayerError: the city has none of that slug, or its file was
-                broken by hand.
-        """
-        return self._files.read(
-            key, slug, lambda document: _from_collection(slug, document)
-        )
+        self.put(city.key, layer.slug, _to_collection(layer))
 
 
 def _to_collection(layer: CellLayer) -> dict[str, Any]:

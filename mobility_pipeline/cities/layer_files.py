@@ -8,7 +8,7 @@ these files alone.
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import obstore
 from shapely.errors import ShapelyError
@@ -34,14 +34,27 @@ _KINDS: Mapping[Suffix, str] = {
 }
 
 
-class LayerFiles:
+class LayerFiles(Generic[Layer]):
     """The layers of one kind, of all cities of one registry's store."""
 
-    def __init__(self, store: "ObjectStore", suffix: Suffix) -> None:
+    def __init__(
+        self,
+        store: "ObjectStore",
+        suffix: Suffix,
+        parse: Callable[[str, dict[str, Any]], Layer],
+    ) -> None:
+        """Address the layers of a kind.
+
+        Args:
+            store: the registry's.
+            suffix: of the kind's files.
+            parse: reads a layer of its slug and its FeatureCollection.
+        """
         self._store = store
         self._suffix: Suffix = suffix
+        self._parse = parse
 
-    def write(self, key: str, slug: str, collection: Mapping[str, Any]) -> None:
+    def put(self, key: str, slug: str, collection: Mapping[str, Any]) -> None:
         """Store a layer, in place of the city's former one of that slug.
 
         Raises:
@@ -65,9 +78,7 @@ class LayerFiles:
         """Return the slugs of a city's layers, sorted; may be empty."""
         return self._list(key, self._suffix)
 
-    def read(
-        self, key: str, slug: str, parse: Callable[[dict[str, Any]], Layer]
-    ) -> Layer:
+    def read(self, key: str, slug: str) -> Layer:
         """Read a layer.
 
         Raises:
@@ -77,7 +88,7 @@ class LayerFiles:
         if not _SLUG.fullmatch(slug):
             raise UnknownRegionLayerError(f"{slug!r} is not the name of a region layer")
         try:
-            return parse(json.loads(self._get(key, slug)))
+            return self._parse(slug, json.loads(self._get(key, slug)))
         except (ValueError, KeyError, TypeError, AttributeError, ShapelyError) as error:
             raise UnknownRegionLayerError(
                 f"the file of region layer {slug!r} of {key} is broken: {error!r}"

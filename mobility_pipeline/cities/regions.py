@@ -44,11 +44,11 @@ class RegionLayer:
     regions: tuple[Region, ...]
 
 
-class Regions:
+class Regions(LayerFiles[RegionLayer]):
     """The region layers of all cities of one registry's store."""
 
     def __init__(self, store: "ObjectStore") -> None:
-        self._files = LayerFiles(store, ".geojson")
+        super().__init__(store, ".geojson", _from_collection)
 
     def write(self, city: City, layer: RegionLayer) -> list[str]:
         """Store a region layer, in place of the city's former one of that slug.
@@ -65,23 +65,8 @@ class Regions:
                 f"no region of {layer.name!r} touches {city.key}: is it another city's, "
                 "or in another CRS?"
             )
-        self._files.write(city.key, layer.slug, _to_collection(layer))
+        self.put(city.key, layer.slug, _to_collection(layer))
         return outside
-
-    def list_slugs(self, key: str) -> list[str]:
-        """Return the slugs of a city's region layers, sorted; may be empty."""
-        return self._files.list_slugs(key)
-
-    def read(self, key: str, slug: str) -> RegionLayer:
-        """Read a region layer.
-
-        Raises:
-            UnknownRegionLayerError: the city has none of that slug, or its file was
-                broken by hand.
-        """
-        return self._files.read(
-            key, slug, lambda document: _from_collection(slug, document)
-        )
 
 
 def _find_outside(city: City, regions: Sequence[Region]) -> list[str]:
