@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
@@ -74,39 +74,40 @@ class TableQuestion:
     """Rows that are asked for, of a day's."""
 
 
+@dataclass(frozen=True)
+class _Hourly:
+    """What tables by region and hour are asked by."""
+
+    city: CityKey
+    start: From
+    to: To
+    region_id: OptionalRegionId = None
+    portrait_id: OptionalPortraitId = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: AfterCursor = None
+
+    def of(self, table: DerivedTable) -> TableQuestion:
+        pick = _pick(region_id=self.region_id, portrait_id=self.portrait_id)
+        span = (self.city, self.start, self.to)
+        return TableQuestion(table, *span, self.limit, self.cursor, pick)
+
+
+HourlyQuestion = Annotated[_Hourly, Depends()]
+
+
 def add_table_routes(router: APIRouter, answers: Answers, responder: Responder) -> None:
     """Add presence, flows and OD."""
 
     @router.get("/v1/presence", summary="People by region and local hour")
-    async def list_presence(
-        request: Request,
-        city: CityKey,
-        start: From,
-        to: To,
-        region_id: OptionalRegionId = None,
-        portrait_id: OptionalPortraitId = None,
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: AfterCursor = None,
-    ) -> Response:
-        pick = _pick(region_id=region_id, portrait_id=portrait_id)
-        asked = TableQuestion(PRESENCE, city, start, to, limit, cursor, pick)
-        return await _answer(request, answers, responder, asked, REGION_TABLE)
+    async def list_presence(request: Request, asked: HourlyQuestion) -> Response:
+        found = asked.of(PRESENCE)
+        return await _answer(request, answers, responder, found, REGION_TABLE)
 
     @router.get("/v1/flows", summary="People who came, left, stayed; hour by hour")
-    async def list_flows(
-        request: Request,
-        city: CityKey,
-        start: From,
-        to: To,
-        region_id: OptionalRegionId = None,
-        portrait_id: OptionalPortraitId = None,
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: AfterCursor = None,
-    ) -> Response:
+    async def list_flows(request: Request, asked: HourlyQuestion) -> Response:
         """From the hour before; counts are null where that was not observed."""
-        pick = _pick(region_id=region_id, portrait_id=portrait_id)
-        asked = TableQuestion(FLOWS, city, start, to, limit, cursor, pick)
-        return await _answer(request, answers, responder, asked, REGION_TABLE)
+        found = asked.of(FLOWS)
+        return await _answer(request, answers, responder, found, REGION_TABLE)
 
     @router.get("/v1/od", summary="Devices and trips from region to region by day")
     async def list_od(
