@@ -8,7 +8,6 @@ Shape: a JSON file, replaced in one step under a lock, readable by its owner alo
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,6 +18,7 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from mobility_pipeline.errors import ConfigurationError, UsageError
+from mobility_pipeline.private_file import write_private
 
 Scope = Literal["read", "operator"]
 """`read`: counts. `operator`: lists of devices too, where the setting allows them."""
@@ -128,12 +128,7 @@ class ApiKeys:
             ) from None
 
     def _write(self, content: _KeyFile) -> None:
-        draft = self._path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content.model_dump_json(indent=2) + "\n")
-        draft.replace(self._path)
+        write_private(self._path, (content.model_dump_json(indent=2) + "\n").encode())
 
 
 def _digest(key: str) -> str:
