@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import click
 
@@ -46,8 +46,7 @@ def _start_console(
     """Start the console, unless there is no password for it."""
     if settings.admin_password is None and settings.admin_password_hash is None:
         STDERR.print("no city console: set ADMIN_PASSWORD_HASH or ADMIN_PASSWORD")
-        with nullcontext():
-            yield None
+        yield None
         return
     with start_console(environment, None, _CONSOLE_PORT) as console:
         yield console

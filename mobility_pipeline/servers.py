@@ -7,7 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,28 +74,34 @@ def start_dagster(
         yield WebServer("Dagster UI", url, "/server_info", process, log)
 
 
-@contextmanager
 def start_console(
     environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
-) -> Iterator[WebServer]:
+) -> AbstractContextManager[WebServer]:
     """Run `mobility console` likewise; see `start_dagster`."""
     port = _free_port(preferred_port)
-    command = ["-m", "mobility_pipeline.cli", "console", "--port", str(port)]
-    with _start(command, environment, log) as process:
-        url = f"http://127.0.0.1:{port}"
-        yield WebServer("city console", url, "/login", process, log)
+    return _start_verb("console", "city console", "/login", environment, log, port)
+
+
+def start_api(
+    environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
+) -> AbstractContextManager[WebServer]:
+    """Run `mobility api` likewise; see `start_dagster`."""
+    port = _free_port(preferred_port)
+    return _start_verb("api", "API", "/docs", environment, log, port)
 
 
 @contextmanager
-def start_api(
-    environment: Mapping[str, str], log: Path | None, preferred_port: int = 0
+def _start_verb(
+    verb: str,
+    name: str,
+    probe: str,
+    environment: Mapping[str, str],
+    log: Path | None,
+    port: int,
 ) -> Iterator[WebServer]:
-    """Run `mobility api` likewise; see `start_dagster`."""
-    port = _free_port(preferred_port)
-    command = ["-m", "mobility_pipeline.cli", "api", "--port", str(port)]
+    command = ["-m", "mobility_pipeline.cli", verb, "--port", str(port)]
     with _start(command, environment, log) as process:
-        url = f"http://127.0.0.1:{port}"
-        yield WebServer("API", url, "/docs", process, log)
+        yield WebServer(name, f"http://127.0.0.1:{port}", probe, process, log)
 
 
 @contextmanager
