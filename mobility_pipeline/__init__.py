@@ -22,7 +22,7 @@ Where do I go to…?
 * change a column or its type: `schemas/pings.py`
 * change how rows find their city: `landing/attribution.py`
 * change what a stored city-day looks like: `lake/manifest.py` and `lake/publish.py`
-* change what is derived from what: `defs/analytics.py`, `resources/derivation.py`
+* change what is derived from what: `defs/analytics.py`, `analytics/derivation.py`
 * change what the API answers: `serving/api/`
 * change a schedule: `defs/`, in the module of its room
 * add a setting: `settings.py`, then `.env.example`

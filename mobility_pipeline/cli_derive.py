@@ -8,6 +8,7 @@ from mobility_pipeline.cli_output import (
     MISSING,
     STDERR,
     answer,
+    json_option,
     make_table,
     number_of,
 )
@@ -25,7 +26,7 @@ from mobility_pipeline.settings import Settings, load_settings
 @click.option(
     "--city", "keys", multiple=True, help="A city's key; none = every active one."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def derive(start: str, end: str, keys: tuple[str, ...], as_json: bool) -> int:
     """Derive, and say which city-days have no pings."""
     settings = load_settings()
@@ -45,7 +46,7 @@ def derive(start: str, end: str, keys: tuple[str, ...], as_json: bool) -> int:
     title = (
         f"{number_of(document['derived'], 'city-day')} derived; Dagster run {run_id}"
     )
-    answer(as_json, document, make_table(("without pings", "date"), rows, title=title))
+    answer(as_json, document, make_table(("not derived", "date"), rows, title=title))
     return MISSING if missing or failures else DONE
 
 

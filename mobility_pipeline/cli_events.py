@@ -12,6 +12,7 @@ from mobility_pipeline.cli_output import (
     MISSING,
     STDERR,
     answer,
+    json_option,
     make_table,
     number_of,
 )
@@ -20,7 +21,7 @@ from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from mobility_pipeline.resources.ingestion import Ingested
+    from mobility_pipeline.analytics.ingestion import Ingested
 
 _SECONDS = "time_in_seconds"
 
@@ -40,11 +41,11 @@ def events() -> None:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
 @click.option("--city", "key", required=True, help="The city's key.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def ingest(source: str, key: str, as_json: bool) -> int:
     """Ingest, and say what was new and what was rejected."""
     # Polars takes a second to load, and most verbs need no events.
-    from mobility_pipeline.resources.ingestion import open_ingestion
+    from mobility_pipeline.resources.analytics import open_ingestion
 
     settings = load_settings()
     city = open_registry(settings).load().find(key)

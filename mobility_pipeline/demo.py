@@ -21,7 +21,7 @@ from mobility_pipeline.cities.days import days_between
 from mobility_pipeline.defs.launch import open_instance
 from mobility_pipeline.errors import PermanentError, UsageError
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.clients import newest_day, open_registry
+from mobility_pipeline.resources.clients import newest_day, open_api_keys, open_registry
 from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.feeds import FEEDS
@@ -56,7 +56,8 @@ def run_demo(*, keep_running: bool) -> int:
         keep_running: leave the web UI until Ctrl-C.
 
     Returns:
-        Exit code of the request: 0 where every city-day landed.
+        Exit code of the first verb that did not get all it asked for; 0 where every
+        city-day landed, and the map's day was derived.
     """
     home = PROJECT / ".mobility" / "demo"
     lock = FileLock(home.with_suffix(".lock"))
@@ -99,19 +100,22 @@ def _run_in(home: Path, *, keep_running: bool) -> int:
             if keep_running:
                 address = f"{dagster.url}/assets/lake/{_FEED}?view=partitions"
                 console.print(f"Dagster UI: {address}", soft_wrap=True)
-                _keep_servers(console, environment, home, dagster.url)
+                _keep_servers(console, settings, environment, dagster.url)
             else:
                 console.print("The Dagster UI came up and is stopped now (UI=0).")
     return code
 
 
 def _keep_servers(
-    console: Console, environment: Mapping[str, str], home: Path, dagster_url: str
+    console: Console,
+    settings: Settings,
+    environment: Mapping[str, str],
+    dagster_url: str,
 ) -> None:
     """Run the city console and the API until Ctrl-C, with a password and a key."""
-    password = secrets.token_urlsafe(9)
+    home, password = settings.mobility_home, secrets.token_urlsafe(9)
     more = {"ADMIN_PASSWORD": password, "DAGSTER_UI_URL": dagster_url}
-    made = _run(["api", "keys", "create", "demo", "--scope", "read"], environment)
+    key = open_api_keys(settings).create("demo", "read", datetime.now(UTC))
     with (
         start_console(
             {**environment, **more}, home / "console.log", _CONSOLE_PORT
@@ -126,8 +130,7 @@ def _keep_servers(
         )
         ask = f"{api.url}/v1/allRegionsHeatMap?city={_MAP_CITY}"
         console.print(
-            f"API: {api.url}/docs, e.g. curl -H 'X-API-Key: {made.stdout.strip()}' "
-            f"'{ask}'",
+            f"API: {api.url}/docs, e.g. curl -H 'X-API-Key: {key}' '{ask}'",
             soft_wrap=True,
         )
         console.print("Ctrl-C stops everything.")
@@ -157,23 +160,16 @@ def _load_and_show(
 def _mobility(
     arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[int, Any]:
-    """Run a verb that answers in JSON."""
-    done = _run(arguments, environment)
+    """Run the command line as its users do; progress goes to our stderr."""
+    command = [sys.executable, "-m", "mobility_pipeline.cli", *arguments]
+    done = subprocess.run(  # noqa: S603  # our own command line
+        command, env=environment, stdout=subprocess.PIPE, check=False, text=True
+    )
     document = json.loads(done.stdout or "{}")
     if "error" in document or not document:
         message = document.get("error", {}).get("message", "it ended without a word")
         raise PermanentError(f"mobility {arguments[0]}: {message}")
     return done.returncode, document
-
-
-def _run(
-    arguments: Sequence[str], environment: Mapping[str, str]
-) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as its users do; progress goes to our stderr."""
-    command = [sys.executable, "-m", "mobility_pipeline.cli", *arguments]
-    return subprocess.run(  # noqa: S603  # our own command line
-        command, env=environment, stdout=subprocess.PIPE, check=False, text=True
-    )
 
 
 def _derive_and_show(
@@ -189,7 +185,8 @@ def _derive_and_show(
     if code:
         return code
     picture = settings.mobility_home / "presence.png"
-    picture.write_bytes(draw_presence(settings, CityDay(_MAP_CITY, day), _MAP_HOUR))
+    city = open_registry(settings).load().find(_MAP_CITY)
+    picture.write_bytes(draw_presence(settings, city, day, _MAP_HOUR))
     console.print(f"who was where in {_MAP_CITY}: {picture}", soft_wrap=True)
     return code
 

@@ -6,10 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from mobility_pipeline.analytics.shaping import shape_as
-from mobility_pipeline.schemas.derived import HOME_REGIONS
+from mobility_pipeline.schemas.derived import HOME_REGIONS, HOME_WINDOW_DAYS
 
-WINDOW_DAYS = 28
-"""Four weeks: every weekday alike."""
 MIN_NIGHTS = 3
 _EVENING, _MORNING = 19, 7
 _INSTANT = pl.Datetime("us", "UTC")
@@ -21,7 +19,7 @@ def find_home_regions(
     observed_hours: Collection[datetime],
     time_zone: str,
     *,
-    window_days: int = WINDOW_DAYS,
+    window_days: int = HOME_WINDOW_DAYS,
 ) -> pl.DataFrame:
     """Find the region in which each device was seen in most nights, and in at least three.
 

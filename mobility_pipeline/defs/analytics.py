@@ -31,6 +31,7 @@ from mobility_pipeline.schemas.derived import (
     DEVICE_HOURS,
     FLOWS,
     HOME_REGIONS,
+    HOME_WINDOW_DAYS,
     POSITIONFIXES,
     DerivedTable,
 )
@@ -39,8 +40,6 @@ from mobility_pipeline.schemas.events import EVENTS
 STORAGE_S = 1
 """Wait before a step is tried again; then twice that."""
 _EVENTS_KEY = dg.AssetKey(["lake", EVENTS.name])
-_HOME_DAYS = 27
-"""Days before its own that a home rests on."""
 
 _ON_CHANGE = (
     dg.AutomationCondition.any_deps_updated().since(
@@ -64,7 +63,7 @@ def build_analytics_assets(
     pings = dg.AssetDep(dg.AssetKey(["lake", source]))
     fixes = _depend_on(POSITIONFIXES, first=-1, last=1)
     yesterday = _depend_on(DEVICE_HOURS, first=-1)
-    window = _depend_on(DEVICE_HOURS, first=-_HOME_DAYS)
+    window = _depend_on(DEVICE_HOURS, first=1 - HOME_WINDOW_DAYS)
     build = partial(_build_asset, partitions)
     return [
         *([_describe_events(partitions)] if source == EVENTS.name else []),

@@ -27,8 +27,8 @@ from mobility_pipeline.schemas.derived import DerivedTable
 
 if TYPE_CHECKING:
     # Polars and compiled loops take a second to load; most runs need neither.
+    from mobility_pipeline.analytics.derivation import Derivation, Made
     from mobility_pipeline.lake.derived import DerivedPublished
-    from mobility_pipeline.resources.derivation import Derivation, Made
 
 _NAMED_AT_MOST = 20
 """Cities named in a failure's message."""
@@ -45,7 +45,7 @@ _OF_ONE_CITY = (
 
 Make = Callable[["Derivation", City, date], "Made | None"]
 """Derives tables of a city and day; None = what they rest on is not there."""
-Draw = Callable[[DerivedTable, CityDay], bytes | None]
+Draw = Callable[[DerivedTable, City, date], bytes | None]
 """Draws what was derived, as a PNG; None = no picture."""
 
 
@@ -159,8 +159,7 @@ def derive(
             missing.append(CityDay(city.key, day))
             continue
         for table, published in made.items():
-            picture = draw(table, CityDay(city.key, day))
-            context.log_event(_report(table, published, picture))
+            context.log_event(_report(table, published, draw(table, city, day)))
     return missing
 
 

@@ -1,18 +1,17 @@
 """What a city and day of a derived table holds, and what it was made from."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mobility_pipeline.lake.manifest import (
     Count,
     Frozen,
     Instant,
-    Json,
     ManifestFile,
     Sha256,
+    StoredManifest,
 )
 from mobility_pipeline.schemas.derived import DerivedTable
 
@@ -48,8 +47,10 @@ class Origin:
     """Reason -> rows of the input that were left out."""
 
 
-class DerivedManifest(Frozen):
-    """A city and day of a derived table; equal content gives equal bytes."""
+class DerivedManifest(StoredManifest):
+    """A city and day of a derived table."""
+
+    COUNTS: ClassVar[str] = "dropped"
 
     version: Literal[1] = 1
     table: str
@@ -82,9 +83,3 @@ class DerivedManifest(Frozen):
         by_uri = tuple(sorted(inputs, key=lambda found: found.uri))
         made = (self.method_version, self.inputs, self.regions)
         return made == (table.version, by_uri, regions)
-
-    def to_json(self) -> Json:
-        """Write it; no clock and no order of insertion shows in it."""
-        fields = self.model_dump(mode="json")
-        fields["dropped"] = dict(sorted(self.dropped.items()))
-        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()

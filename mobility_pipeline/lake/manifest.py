@@ -1,9 +1,10 @@
 """The manifest of a city-day: what it holds, and which vendor job it came from."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +38,24 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class StoredManifest(Frozen):
+    """A manifest as it is stored: equal content gives equal bytes."""
+
+    COUNTS: ClassVar[str]
+    """Field of counts by reason, whose order says nothing."""
+
+    def to_json(self) -> Json:
+        """Write it; no clock and no order of insertion shows in it."""
+        fields = self.model_dump(mode="json")
+        fields[self.COUNTS] = dict(sorted(fields[self.COUNTS].items()))
+        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its bytes: changes when its content does."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
 class ManifestFile(Frozen):
     """One part of a city-day."""
 
@@ -56,8 +75,10 @@ class Source(Frozen):
     boundary_sha256: str
 
 
-class Manifest(Frozen):
-    """A city-day as it stands in the lake; equal content gives equal bytes."""
+class Manifest(StoredManifest):
+    """A city-day as it stands in the lake."""
+
+    COUNTS: ClassVar[str] = "rejected"
 
     version: Literal[1] = 1
     feed: str
@@ -94,12 +115,6 @@ class Manifest(Frozen):
     def city_day(self) -> CityDay:
         """What it is the manifest of."""
         return CityDay(self.city, self.date)
-
-    def to_json(self) -> Json:
-        """Write the manifest; no clock and no order of insertion shows in it."""
-        fields = self.model_dump(mode="json")
-        fields["rejected"] = dict(sorted(self.rejected.items()))
-        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: Json, city_day: CityDay) -> "Manifest":

@@ -1,7 +1,7 @@
 """Dagster resources: each reads the settings when a run needs it and builds one client."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import dagster as dg
 
 from mobility_pipeline.alerts.channels import Channels
 from mobility_pipeline.alerts.store import AlertStore, open_alert_store
-from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.registry import Registry
 from mobility_pipeline.lake.land import LandingSite
 from mobility_pipeline.lake.publish import Lake
@@ -27,7 +27,7 @@ from mobility_pipeline.vendor.client import VerasetClient
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
-    from mobility_pipeline.resources.derivation import Derivation
+    from mobility_pipeline.analytics.derivation import Derivation
     from mobility_pipeline.schemas.derived import DerivedTable
 
 
@@ -106,12 +106,12 @@ class AnalyticsResource(dg.ConfigurableResource):
 
         return open_derivation(load_settings())
 
-    def draw(self, table: "DerivedTable", city_day: CityDay) -> bytes | None:
+    def draw(self, table: "DerivedTable", city: City, day: date) -> bytes | None:
         """Draw what was derived, as a PNG; None = there is no picture of it."""
         # Takes a second to load, too.
         from mobility_pipeline.resources.maps import draw_table
 
-        return draw_table(load_settings(), table, city_day)
+        return draw_table(load_settings(), table, city, day)
 
 
 class AlertsResource(dg.ConfigurableResource):

@@ -6,17 +6,22 @@ from functools import partial
 
 import pyarrow as pa
 
+from mobility_pipeline.analytics.derivation import Derivation, Profiles, Source
 from mobility_pipeline.analytics.events import to_pings
-from mobility_pipeline.cities.city import CityDay
+from mobility_pipeline.analytics.ingestion import Ingestion
+from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.lake.derived import DerivedTables
 from mobility_pipeline.lake.derived_manifest import Input
 from mobility_pipeline.lake.paths import ANALYTICS_FOLDER
 from mobility_pipeline.lake.publish import Lake
-from mobility_pipeline.resources.clients import open_analytics_bucket, source_feed
-from mobility_pipeline.resources.derivation import Derivation, Profiles, Source
+from mobility_pipeline.resources.clients import (
+    EVENTS_SOURCE,
+    open_analytics_bucket,
+    source_feed,
+)
 from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.resources.profiles import open_profiles
-from mobility_pipeline.resources.regions import open_region_map
+from mobility_pipeline.resources.regions import find_cells, open_region_map
 from mobility_pipeline.schemas.events import EVENTS
 from mobility_pipeline.settings import Settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -33,8 +38,7 @@ class FeedSource:
         manifest = self.lake.read_manifest(city_day)
         if manifest is None:
             return None
-        digest = hashlib.sha256(manifest.to_json()).hexdigest()
-        return Input(uri=self.lake.uri(city_day), sha256=digest)
+        return Input(uri=self.lake.uri(city_day), sha256=manifest.sha256)
 
     def read(self, city_day: CityDay) -> pa.Table:
         """Return its pings."""
@@ -52,8 +56,8 @@ class EventSource:
         manifest = self.tables.read_manifest(EVENTS, city_day)
         if manifest is None:
             return None
-        digest = hashlib.sha256(manifest.to_json()).hexdigest()
-        return Input(uri=self.tables.uri(EVENTS, city_day), sha256=digest)
+        uri = self.tables.uri(EVENTS, city_day)
+        return Input(uri=uri, sha256=manifest.sha256)
 
     def read(self, city_day: CityDay) -> pa.Table:
         """Return its events as pings."""
@@ -87,8 +91,24 @@ def open_derivation(settings: Settings) -> Derivation:
     )
 
 
+def open_ingestion(settings: Settings, city: City) -> Ingestion:
+    """Open what ingests events of a city.
+
+    Raises:
+        ConfigurationError: no bucket is set, or the city's region layer is none it has.
+        LedgerError: the database of its locks is locked or gone.
+    """
+    return Ingestion(
+        city=city,
+        tables=open_derived_tables(settings),
+        cells=find_cells(settings, city),
+        folder=settings.mobility_home / "quarantine" / EVENTS.name,
+        hold=partial(open_ledger(settings.ledger_url).landing_lock, EVENTS.name),
+    )
+
+
 def _open_source(settings: Settings) -> Source:
-    if settings.analytics_source == EVENTS.name:
+    if settings.analytics_source == EVENTS_SOURCE:
         return EventSource(open_derived_tables(settings))
     return FeedSource(make_lake(settings, source_feed(settings)))
 

@@ -13,6 +13,7 @@ from mobility_pipeline.cities.city import City
 from mobility_pipeline.errors import ConfigurationError
 from mobility_pipeline.resources.analytics import open_derived_tables
 from mobility_pipeline.resources.clients import (
+    EVENTS_SOURCE,
     open_api_keys,
     open_registry,
     source_feed,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _SECRET_LENGTH = 32
-_EVENTS = "events"
 
 
 def open_api(settings: Settings, ledger: Ledger) -> "FastAPI":
@@ -86,7 +86,7 @@ def _load_cities(settings: Settings) -> Mapping[str, City]:
 
 
 def _open_states(settings: Settings, ledger: Ledger) -> States:
-    if settings.analytics_source == _EVENTS:
+    if settings.analytics_source == EVENTS_SOURCE:
         return _expect_events
     return partial(_read_states, ledger, source_feed(settings).name)
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+HOME_WINDOW_DAYS = 28
+"""Days that a home rests on, its own the last: four weeks, every weekday alike."""
+
 _INSTANT = pa.timestamp("us", tz="UTC")
 
 
@@ -196,7 +199,7 @@ HOME_REGIONS = DerivedTable(
     ),
     ("device_id",),
     "The region each device spent most nights in, over four weeks.",
-    reach=(1, 28),
+    reach=(1, HOME_WINDOW_DAYS),
 )
 
 DERIVED_TABLES: Mapping[str, DerivedTable] = {

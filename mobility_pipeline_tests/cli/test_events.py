@@ -14,14 +14,14 @@ import pytest
 import requests
 
 from mobility_pipeline.cities.city import CityDay
-from mobility_pipeline.resources.analytics import open_derived_tables
+from mobility_pipeline.resources.analytics import open_derived_tables, open_ingestion
 from mobility_pipeline.resources.api import open_api
 from mobility_pipeline.resources.clients import open_registry
-from mobility_pipeline.resources.ingestion import open_ingestion
 from mobility_pipeline.sandbox.launch import Sandbox
 from mobility_pipeline.schemas.events import EVENTS
 from mobility_pipeline.settings import read_settings
 from mobility_pipeline.vendor.ledger import open_ledger
+from mobility_pipeline_tests.analytics.test_worked_example import EVENTS as SEEN
 from mobility_pipeline_tests.conftest import Workplace
 from mobility_pipeline_tests.serving.api.world import serve_app
 from mobility_pipeline_tests.waiting import wait_until
@@ -32,20 +32,6 @@ DAY = date(2025, 6, 11)
 _SPAN = ("--from", DAY.isoformat(), "--to", DAY.isoformat(), "--city", CITY)
 CELLS = {"A1": 0, "A2": 1, "A3": 2, "B1": 10, "B2": 11, "B3": 12}
 """Cell -> its place, in steps of 0.01° to the east."""
-SEEN = """
-U1 A1 10:00:00
-U1 A2 10:20:00
-U2 A1 10:30:00
-U3 A3 10:45:00
-U4 B1 10:50:00
-U1 B2 10:59:59.999
-U3 A2 11:05:00
-U4 A1 11:10:00
-U2 B3 11:15:00
-U5 A1 11:20:00
-U6 C9 11:30:00
-ZZ A1 11:40:00
-"""
 IMSI = {name: name for name in ("U1", "U2", "U3")}
 """As the issue has them: an id keeps its case, in events as in profiles."""
 IMSI |= {

@@ -4,7 +4,6 @@ What stands in the lake is looked at again after `FRESH_S`; rows are kept by the
 their manifest, so that they are read again only when they changed.
 """
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -132,9 +131,8 @@ class Days:
             rows = self._tables.read(table, city_day)
             # Rows and manifest are two reads: somebody may have published in between.
             if self._tables.read_manifest(table, city_day) == manifest:
-                digest = hashlib.sha256(manifest.to_json()).hexdigest()
                 shown = hide_small(rows, table, self._min_devices)
-                return Day(manifest, digest, shown, _find_groups(shown))
+                return Day(manifest, manifest.sha256, shown, _find_groups(shown))
 
     def _keep(self, key: tuple[str, CityDay], day: Day | None) -> None:
         with self._lock:

@@ -1,6 +1,5 @@
 """Days of a derived table that others rest on: which are there, and their rows."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -53,7 +52,7 @@ class DerivedDays:
         return [
             Input(
                 uri=self.tables.uri(self.table, CityDay(self.city, day)),
-                sha256=hashlib.sha256(manifest.to_json()).hexdigest(),
+                sha256=manifest.sha256,
             )
             for day, manifest in self.manifests.items()
         ]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, cast
@@ -18,11 +17,8 @@ import pyarrow as pa
 from mobility_pipeline.analytics.events import parse_events
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.lake.derived import DerivedTables, Origin, conform
-from mobility_pipeline.resources.analytics import open_derived_tables
-from mobility_pipeline.resources.regions import find_cells
+from mobility_pipeline.private_file import write_private
 from mobility_pipeline.schemas.events import EVENTS
-from mobility_pipeline.settings import Settings
-from mobility_pipeline.vendor.ledger import open_ledger
 
 _LINES_AT_ONCE = 500_000
 _UTC_HOURS = 24
@@ -62,7 +58,7 @@ class Ingestion:
     """Lines that are in memory together."""
 
     def ingest(self, lines: Iterable[str], now: datetime) -> Ingested:
-        """Ingest lines, any number of them; nothing is written before the last is read.
+        """Ingest lines, any number of them; no event is stored before the last is read.
 
         A crash costs nothing: each day stands as it was or with what was merged, and
         ingesting everything again adds what lacks.
@@ -129,25 +125,8 @@ class Ingestion:
         name = f"{hashlib.sha256(content).hexdigest()[:16]}.tsv"
         path = self.folder / self.city.key / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(content)
+        write_private(path, content)
         result.quarantine.append(path)
-
-
-def open_ingestion(settings: Settings, city: City) -> Ingestion:
-    """Open what ingests events of a city.
-
-    Raises:
-        ConfigurationError: no bucket is set, or the city's region layer is none it has.
-    """
-    ledger = open_ledger(settings.ledger_url)
-    return Ingestion(
-        city=city,
-        tables=open_derived_tables(settings),
-        cells=find_cells(settings, city),
-        folder=settings.mobility_home / "quarantine" / EVENTS.name,
-        hold=partial(ledger.landing_lock, EVENTS.name),
-    )
 
 
 def _read_batches(waiting: IO[bytes], numbers: Sequence[int]) -> pl.DataFrame:

@@ -14,11 +14,12 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
+from mobility_pipeline.analytics.derived_days import DerivedDays
 from mobility_pipeline.analytics.device_days import measure_device_days
 from mobility_pipeline.analytics.device_hours import make_device_hours
 from mobility_pipeline.analytics.dwell import measure_dwell
 from mobility_pipeline.analytics.flows import count_flows
-from mobility_pipeline.analytics.home_regions import WINDOW_DAYS, find_home_regions
+from mobility_pipeline.analytics.home_regions import find_home_regions
 from mobility_pipeline.analytics.local_time import hours_of, utc_dates_of
 from mobility_pipeline.analytics.od import count_od
 from mobility_pipeline.analytics.positionfixes import make_positionfixes
@@ -33,13 +34,13 @@ from mobility_pipeline.lake.derived_manifest import (
     Origin,
     RegionSource,
 )
-from mobility_pipeline.resources.derived_days import DerivedDays
 from mobility_pipeline.schemas.derived import (
     DEVICE_DAYS,
     DEVICE_HOURS,
     DWELL,
     FLOWS,
     HOME_REGIONS,
+    HOME_WINDOW_DAYS,
     OD,
     POSITIONFIXES,
     PRESENCE,
@@ -158,7 +159,7 @@ class Derivation:
 
     def derive_home_regions(self, city: City, day: date) -> Made | None:
         """Derive the home regions known by a local day; None = it has no device-hours."""
-        window = [day - n * _DAY for n in range(WINDOW_DAYS)]
+        window = [day - n * _DAY for n in range(HOME_WINDOW_DAYS)]
         days = DerivedDays.find(self.tables, DEVICE_HOURS, city.key, window)
         if day not in days.dates:
             return None
