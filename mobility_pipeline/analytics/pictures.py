@@ -26,7 +26,6 @@ _Drawn = Any
 _COLOURS: Any = colormaps["viridis_r"]
 """Light to dark, and told apart by colour-blind people and in grey."""
 _HIDDEN: Any = {"facecolor": "#e9e9e9", "edgecolor": "white"}
-_OUTLINE = "#8a8a8a"
 _WIDTH_IN, _DPI = 8.0, 110
 _FLOWS_SHOWN = 60
 """Largest flows that are drawn: more hide each other."""

@@ -53,6 +53,20 @@ def portrait(
     return counted.drop("region_id").sort("portrait_id")
 
 
+def choose_people(
+    people: pl.DataFrame, portrait_id: int, profiles: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return the rows of the people of a portrait, in their order.
+
+    Args:
+        people: with `device_id`.
+        portrait_id: one of `PORTRAITS`.
+        profiles: of `read_profiles`; null = nobody has one.
+    """
+    known = _with_profiles(people, profiles).filter(PORTRAITS[portrait_id])
+    return known.select(people.columns).collect()
+
+
 def count_by_portrait(
     people: pl.DataFrame,
     by: Sequence[str],

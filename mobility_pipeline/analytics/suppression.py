@@ -99,6 +99,34 @@ def hide_portraits(counts: Counts, k: int, hidden: Hidden | None = None) -> Hidd
     return result
 
 
+def hide_total(total: Counts, shown: pl.DataFrame, k: int) -> Hidden:
+    """Say which portraits of everybody in a city are hidden: they tell of its regions.
+
+    Args:
+        total: people of the portraits 0…6 in one hour, each counted once.
+        shown: rows of `PRESENCE` of that hour, with what is hidden of the regions.
+        k: counts of fewer distinct devices are hidden.
+    """
+    hidden = _tells_hidden(shown, total, k).reshape(1, -1)
+    return hide_portraits(total.reshape(1, -1), k, hidden)[0]
+
+
+def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
+    """Say which totals would tell what the regions hide: less than k, or a single one.
+
+    Somebody in two regions within the hour counts in both: where the regions shown already
+    sum up to more than the total, it tells nothing.
+    """
+    sums = (
+        rows.group_by("portrait_id")
+        .agg(pl.col("devices_count").sum(), pl.col("suppressed").sum())
+        .sort("portrait_id")
+    )
+    rest = totals - sums["devices_count"].to_numpy()
+    number = sums["suppressed"].to_numpy()
+    return (number == 1) | ((number > 1) & (rest >= 0) & (rest < k))
+
+
 def _hide_steps(inflow: Counts, outflow: Counts, stay: Counts, k: int) -> Hidden:
     """Say which portraits' flows are hidden.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from mobility_pipeline.analytics.portrait import PORTRAITS
+from mobility_pipeline.analytics.portrait import choose_people
 from mobility_pipeline.errors import NotAllowedError
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import count_of, envelop
@@ -80,22 +80,11 @@ def add_device_list_route(
                 )
             here, _day = answers.device_hours(found.place, found.hour)
             people = here.filter(pl.col("region_id") == region_id)
-            names = make_names(
-                _choose(people, portrait_id, answers.profiles())["device_id"]
-            ).sort()
+            chosen = choose_people(people, portrait_id, answers.profiles())
+            names = make_names(chosen["device_id"]).sort()
             return envelop({**data, **_page(names, cursor, limit)}, found.provenance)
 
         return await responder.give(request, (JSON,), make, is_secret=True)
-
-
-def _choose(
-    people: pl.DataFrame, portrait_id: int, profiles: pl.DataFrame | None
-) -> pl.DataFrame:
-    if profiles is None:
-        schema = {"device_id": pl.String, "gender": pl.String, "age": pl.Int16}
-        profiles = pl.DataFrame(schema=schema)
-    known = people.join(profiles, on="device_id", how="left")
-    return known.filter(PORTRAITS[portrait_id])
 
 
 def _page(names: pl.Series, cursor: str | None, limit: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import polars as pl
 from fastapi import APIRouter, Request, Response
 
 from mobility_pipeline.analytics.portrait import count_by_portrait
-from mobility_pipeline.analytics.suppression import Counts, Hidden, hide_portraits
+from mobility_pipeline.analytics.suppression import hide_total
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.schemas.derived import PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
@@ -199,25 +199,8 @@ def _count_city(answers: Answers, heat: Heat) -> dict[str, Any]:
         return portrait_of(counted, answers.min_devices)
     exact = counted["devices_count"].to_numpy().astype(np.int64)
     k = answers.min_devices
-    hidden = _tells_hidden(heat.rows, exact, k).reshape(1, -1)
-    masked = hide_portraits(exact.reshape(1, -1), k, hidden)[0]
+    masked = hide_total(exact, heat.rows, k)
     shown = counted.with_columns(
         devices_count=pl.when(~pl.Series(masked)).then("devices_count")
     )
     return portrait_of(shown, answers.min_devices)
-
-
-def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
-    """Say which totals would tell what the regions hide: less than k, or a single one.
-
-    Somebody in two regions within the hour counts in both: where the regions shown already
-    sum up to more than the total, it tells nothing.
-    """
-    sums = (
-        rows.group_by("portrait_id")
-        .agg(pl.col("devices_count").sum(), pl.col("suppressed").sum())
-        .sort("portrait_id")
-    )
-    rest = totals - sums["devices_count"].to_numpy()
-    number = sums["suppressed"].to_numpy()
-    return (number == 1) | ((number > 1) & (rest >= 0) & (rest < k))
