@@ -15,7 +15,7 @@ from bench.supervise import pss_bytes
 from bench.truth import BUCKET, Truth, read_truth
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.lake.land import land_job
-from mobility_pipeline.resources.clients import make_landing_site
+from mobility_pipeline.resources.lakes import make_landing_site
 from mobility_pipeline.schemas.feeds import FEEDS
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import shapely
 from numpy.typing import NDArray
 
 from bench.areas import make_cities
@@ -68,16 +69,17 @@ def make_places(shape: Shape) -> Places:
     wanted = min(devices // _DEVICES_PER_PLACE, _MAX_PLACES)
     counts = np.maximum(PLACES_PER_DEVICE, (_zipf(shape.areas) * wanted).astype(int))
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    area = np.repeat(np.arange(shape.areas), counts)
+    area = np.repeat(np.arange(shape.areas, dtype=np.int32), counts)
     cities = make_cities(shape.areas)
+    centres = [city.geometry for city in cities]
     zip_of_place = np.arange(len(area), dtype=np.int32) // 50
     regions = [f"Region {number // 4:02d}" for number in range(shape.areas)]
     names = [city.city for city in cities]
     zips = _texts(rng, _DIGITS, int(zip_of_place[-1]) + 1, 5)
     return Places(
         first=first,
-        lat=_around(rng, np.array([city.geometry.y for city in cities]), area),
-        lon=_around(rng, np.array([city.geometry.x for city in cities]), area),
+        lat=_around(rng, shapely.get_y(centres), area),
+        lon=_around(rng, shapely.get_x(centres), area),
         zip_code=zip_of_place,
         geo_values=pa.concat_arrays(
             [pa.array([*regions, *names]), zips, *_cells(rng, len(area))]

@@ -53,7 +53,7 @@ def make_rows(
     spot = (draw > _PLACE_RATIOS[0]).astype(int) + (draw > _PLACE_RATIOS[1])
     place = devices.places[device, spot]
     area_lists, codes, rejected = _area_lists(rng, shape, devices.area[device])
-    accuracy_m = np.round(rng.lognormal(3.0, 1.0, count).clip(1, 2000), 1)
+    accuracy_m = rng.lognormal(3.0, 1.0, count).clip(1, 2000).round(1)
     country = devices.area[device] % len(COUNTRIES)
     columns = {
         "ad_id": _ad_ids(rng, devices, device),

@@ -16,6 +16,7 @@ from mobility_pipeline_tests.sandbox.vendor_calls import (
     finish,
     submit,
 )
+from mobility_pipeline_tests.waiting import wait_until
 
 DAY = "2024-03-01"
 SQUARE = [[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1], [0, 0]]
@@ -161,14 +162,23 @@ def test_no_area_buys_the_world(sandbox: Sandbox) -> None:
 
 def test_a_job_goes_through_its_statuses(sandbox: Sandbox) -> None:
     """SCHEDULED, RUNNING and SUCCESS follow each other, with a location at the end."""
+
+    def look(job_id: str) -> Any:
+        return call(sandbox, "GET", f"job/{job_id}").json()["data"]
+
+    def see_running() -> Any:
+        seen = look(job_id)
+        return seen if seen["status"] == "RUNNING" else None
+
+    sandbox.set_vendor_faults(hold_seconds=3600)
+    scheduled = look(submit(sandbox, area_body(DAY, DAY)))
+    assert (scheduled["status"], scheduled["s3_location"]) == ("SCHEDULED", None)
+    sandbox.set_vendor_faults(hold_seconds=0, never_finish=True)
     job_id = submit(sandbox, area_body(DAY, DAY))
-    seen: list[str] = []
-    while "SUCCESS" not in seen:
-        answer = call(sandbox, "GET", f"job/{job_id}").json()
-        if answer["data"]["status"] not in seen:
-            seen.append(answer["data"]["status"])
-        assert (answer["data"]["s3_location"] is not None) == ("SUCCESS" in seen)
-    assert seen == ["SCHEDULED", "RUNNING", "SUCCESS"]
+    assert wait_until(see_running)["s3_location"] is None
+    sandbox.set_vendor_faults(never_finish=False)
+    answer = finish(sandbox, job_id)
+    assert answer["data"]["status"] == "SUCCESS"
     assert answer["data"]["s3_location"] == {
         "bucket": "veraset-prd-platform-us-west-2",
         "folder_path": f"output/Sandbox/{job_id}/",
