@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.analytics import PROGRAMS, run_program
 from bench.arena import Arena
 from bench.contenders import S5CMD, SYNC
 from bench.machine import describe_machine
@@ -24,8 +25,8 @@ def main() -> None:
     """Run what was asked for; results of a part do not replace those of the whole."""
     arguments = _parse()
     started = time.monotonic()
-    names = arguments.only.split(",") if arguments.only else [*SHAPES]
-    is_whole = names == [*SHAPES] and arguments.scale == 1
+    names = arguments.only.split(",") if arguments.only else [*SHAPES, *PROGRAMS]
+    is_whole = names == [*SHAPES, *PROGRAMS] and arguments.scale == 1
     folder = Path() if is_whole else HOME / "partial"
     tools = find_tools(arguments.tools.absolute())
     arena = Arena(HOME, tools)
@@ -36,9 +37,13 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with arena.reserve():
-        results = prepare(arena, names, arguments.scale, arguments.rounds, say)
+        deliveries = [name for name in names if name in SHAPES]
+        results = prepare(arena, deliveries, arguments.scale, arguments.rounds, say)
         run_rounds(arena, results, arguments.rounds, say)
         run_once(arena, results, say)
+        for name in (name for name in names if name in PROGRAMS):
+            say(f"{name}: by itself")
+            results.programs[name] = run_program(name)
     circumstances = Circumstances(
         command="make bench"
         if is_whole
@@ -58,17 +63,20 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--only", default="", help=f"deliveries, by commas: {','.join(SHAPES)}"
+        "--only", default="", help=f"by commas, of {','.join([*SHAPES, *PROGRAMS])}"
     )
     parser.add_argument("--rounds", type=int, default=5, help="of everybody")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the deliveries' rows"
+    )
     parser.add_argument(
         "--tools", type=Path, default=Path(".venv-bench"), help="the peers' environment"
     )
     arguments = parser.parse_args()
-    strange = set(filter(None, arguments.only.split(","))) - SHAPES.keys()
+    known = {*SHAPES, *PROGRAMS}
+    strange = set(filter(None, arguments.only.split(","))) - known
     if strange:
-        parser.error(f"no such delivery: {', '.join(sorted(strange))}")
+        parser.error(f"nothing of that name: {', '.join(sorted(strange))}")
     if arguments.rounds < 1 or not 0 < arguments.scale <= 1:
         parser.error("at least one round, and a scale above 0 and up to 1")
     return arguments

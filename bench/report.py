@@ -1,9 +1,10 @@
 """The report: `RESULTS.md`, as tables a reader can check against each other."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.analytics import PROGRAMS
 from bench.arena import Sample
 from bench.contenders import FLOOR, OURS, S5CMD, SYNC, SYNC_START
 from bench.results import Results
@@ -34,8 +35,18 @@ class Circumstances:
 def write_report(results: Results, circumstances: Circumstances) -> str:
     """Write everything as Markdown."""
     parts = [
-        "# What landing costs",
+        "# What landing and analytics cost",
         _introduce(results, circumstances),
+        *(_describe_landing(results) if results.truths else ()),
+        *_describe_analytics(results),
+        "## Machine",
+        _table(("what", "which"), circumstances.machine.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _describe_landing(results: Results) -> list[str]:
+    return [
         "## Targets",
         _targets(results),
         "## Runs",
@@ -49,10 +60,14 @@ def write_report(results: Results, circumstances: Circumstances) -> str:
         _deliveries(results),
         "## How it was measured",
         _METHOD,
-        "## Machine",
-        _table(("what", "which"), circumstances.machine.items()),
     ]
-    return "\n\n".join(parts) + "\n"
+
+
+def _describe_analytics(results: Results) -> Iterator[str]:
+    for name, found in results.programs.items():
+        yield f"## {PROGRAMS[name]} (`python -m bench.{name}`)"
+        yield found.table
+        yield f"**Missed: {found.missed}.**" if found.missed else "It holds."
 
 
 _METHOD = """\

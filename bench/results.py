@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from bench.analytics import Program
 from bench.arena import Sample
 from bench.contenders import (
     FLOOR,
@@ -35,6 +36,8 @@ class Results:
     """How s5cmd may be called -> wall seconds for `sync_folder`, once."""
     other_copy: tuple[CopyMode, float] | None = None
     """The best way to a folder, and its wall seconds for the whole of `many`."""
+    programs: dict[str, Program] = field(default_factory=dict)
+    """Name -> what a benchmark of the analytics found."""
     sync_folder: Folder | None = None
     """What `aws s3 sync` copies: some dates of `many`."""
 

@@ -53,6 +53,7 @@ def api(context: click.Context, host: str, port: int, workers: int) -> int:
             host=host,
             port=port,
             log_level="warning",
+            access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
         )

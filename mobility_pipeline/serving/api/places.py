@@ -2,12 +2,11 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import polars as pl
 import shapely
 
 from mobility_pipeline.analytics.regions import RegionMap
@@ -83,7 +82,7 @@ class Places:
         self._read_at = float("-inf")
         self._cities: Mapping[str, City] = {}
         self._places: dict[str, Place] = {}
-        self._index: pl.DataFrame | None = None
+        self._index: Mapping[str, Sequence[str]] | None = None
 
     def cities(self) -> Mapping[str, City]:
         """Return the active cities by key, sorted."""
@@ -122,12 +121,12 @@ class Places:
             place = self.find(key)
             place.check(region_id)
             return place
-        keys = _find_keys(self._read_index(), region_id)
+        keys = self._read_index().get(region_id)
         if not keys:
             raise UnknownPlaceError("no city has such a region")
         if len(keys) > 1:
             raise QuestionRefusedError(
-                "several cities have this region: name one with `city`", cities=keys
+                "several cities have this region: name one with `city`", cities=[*keys]
             )
         return self.find(keys[0])
 
@@ -142,7 +141,7 @@ class Places:
             self._cities, self._index, self._places = cities, None, {}
         self._read_at = self._now_s()
 
-    def _read_index(self) -> pl.DataFrame:
+    def _read_index(self) -> Mapping[str, Sequence[str]]:
         index = self._index if self._is_fresh() else None
         if index is not None:
             return index
@@ -164,18 +163,12 @@ class Places:
         return self._places[key]
 
 
-def _find_keys(index: pl.DataFrame, region_id: str) -> list[str]:
-    regions = index["region_id"]
-    first = regions.search_sorted(region_id, "left")
-    last = regions.search_sorted(region_id, "right")
-    return index["city"][first:last].to_list()
-
-
-def _make_index(places: Mapping[str, Place]) -> pl.DataFrame:
-    """Return one row per region and city, sorted by both."""
-    empty = pl.DataFrame(schema={"region_id": pl.String, "city": pl.String})
-    frames = [
-        found.regions.regions.select("region_id", city=pl.lit(key))
-        for key, found in places.items()
-    ]
-    return pl.concat([empty, *frames]).sort("region_id", "city")
+def _make_index(places: Mapping[str, Place]) -> Mapping[str, Sequence[str]]:
+    """Return the cities that have a region; most regions share the tuple of their city."""
+    index: dict[str, tuple[str, ...]] = {}
+    for key, place in places.items():
+        alone = (key,)
+        for region_id in place.names:
+            others = index.get(region_id)
+            index[region_id] = alone if others is None else (*others, key)
+    return index
