@@ -11,10 +11,11 @@ from rich.console import Group
 from shapely.geometry import Point
 
 from mobility_pipeline.cities.area import area_km2
+from mobility_pipeline.cities.boundaries import find_boundary_problems
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.days import parse_day
 from mobility_pipeline.cities.geojson import city_to_feature, content_sha256
-from mobility_pipeline.cities.places import find_move_doubt
+from mobility_pipeline.cities.moved_area import find_move_doubts
 from mobility_pipeline.cli_boundaries import BoundaryFile, boundary_options
 from mobility_pipeline.cli_output import (
     DONE,
@@ -146,17 +147,12 @@ def confirm_boundary(
     """
     if present.boundary_sha256 == city.boundary_sha256:
         return ()
-    doubt = find_move_doubt(
-        present.geometry,
-        city.geometry,
-        area_km2(present.geometry, present.radius_m),
-        area_km2(city.geometry, city.radius_m),
-    )
-    if doubt is not None:
-        STDERR.print(doubt, style="yellow", markup=False, soft_wrap=True)
     held = find_held_areas(open_ledger(settings.ledger_url), city.key)
     left = tuple(area for area in held if area.area_id != city.area_id)
-    for line in describe_left(left, city.area_id):
+    is_wrong = find_boundary_problems(city.boundary(), city.radius_m)
+    doubts = [] if is_wrong else find_move_doubts(present, city)
+    warnings = [f"warning: {doubt}" for doubt in doubts]
+    for line in [*warnings, *describe_left(left, city.area_id)]:
         STDERR.print(line, style="yellow", markup=False, soft_wrap=True)
     is_asked = left and not is_sure and sys.stdin.isatty()
     if is_asked and not click.confirm("Change the boundary?", err=True):

@@ -37,6 +37,7 @@ _NO_ADDRESS = "OVERPASS_API_URL or NOMINATIM_API_URL is no address that can be a
 _ASK_AGAIN: frozenset[int] = frozenset(
     {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 )
+_BUSY = "OpenStreetMap's server is busy: try again in a minute"
 _CHECK_ADDRESS = "; check OVERPASS_API_URL and NOMINATIM_API_URL"
 _HINTS: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "",
@@ -203,6 +204,8 @@ def _judge(
         except (ValueError, RecursionError) as error:
             raise MapServerError(f"{place} sent no data: {_words(text)}") from error
     message = f"{place} answered HTTP {status}: {_words(text)}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        message = f"{_BUSY} ({message})"
     if status in _ASK_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         wait_s = read_retry_after(response)
         wait_s = find_wait() if wait_s is None else wait_s

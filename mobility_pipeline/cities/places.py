@@ -4,20 +4,14 @@ Source: time zones of the world (`time_zones.py`), each of which is in one count
 `zone.tab` of the tzdata package. They hold territorial waters, so a harbour is on land.
 """
 
-from math import pi, sqrt
 from typing import Any, cast
 
-from pyproj import Geod
 from shapely.geometry import shape
-from shapely.geometry.base import BaseGeometry
 
 from mobility_pipeline.cities.countries import country_name, may_be_written_as
 from mobility_pipeline.cities.time_zones import find_time_zone, find_zone_country
 
 _OCEAN = "the ocean"
-_MOST_GROWTH = 10
-"""Administrations redraw a city by less."""
-_WGS84 = Geod(ellps="WGS84")
 
 
 def find_country_at(longitude: float, latitude: float) -> str | None:
@@ -87,35 +81,6 @@ def find_place_doubt(geometry: object, iso_country_code: str) -> str | None:
         f"geometry is in {name_place(longitude, latitude)}, not in "
         f"{country_name(iso_country_code)}: [{longitude:g}, {latitude:g}]"
     )
-
-
-def find_move_doubt(
-    before: BaseGeometry, after: BaseGeometry, km2_before: float, km2_after: float
-) -> str | None:
-    """Say that a city's new area looks like another city's; else None.
-
-    Args:
-        before: the area as it is, EPSG:4326; of a circle its centre does.
-        after: as it is to be.
-        km2_before: its size.
-        km2_after: the size it is to have.
-    """
-    here, there = before.representative_point(), after.representative_point()
-    _, _, away_m = _WGS84.inv(here.x, here.y, there.x, there.y)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    # Two areas of these sizes, as circles, would not touch.
-    reach_m = 1_000 * (sqrt(km2_before / pi) + sqrt(km2_after / pi))
-    if not before.intersects(after) and away_m > reach_m:
-        return (
-            f"the new area is {away_m / 1000:,.0f} km from the present one and shares "
-            "nothing with it: is it another city's?"
-        )
-    ratio = km2_after / km2_before
-    if ratio > _MOST_GROWTH or ratio < 1 / _MOST_GROWTH:
-        return (
-            f"the new area has {km2_after:,.1f} km², the present one {km2_before:,.1f}: "
-            "is it another city's?"
-        )
-    return None
 
 
 def _position(geometry: object) -> tuple[float, float]:

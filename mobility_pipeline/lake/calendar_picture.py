@@ -79,7 +79,8 @@ def _rows_px(calendar: Calendar) -> int:
 
 def _title(calendar: Calendar) -> str:
     held = f"{calendar.held:,} of {calendar.expected:,} city-days in the lake"
-    cities = f"{len(calendar.rows):,} cities"
+    count = len(calendar.rows)
+    cities = "1 city" if count == 1 else f"{count:,} cities"
     return f"{calendar.feed}: {calendar.start} to {calendar.end}, {cities}, {held}"
 
 

@@ -45,17 +45,22 @@ def find_held_areas(ledger: Ledger, city: str) -> tuple[HeldArea, ...]:
     return tuple(sorted(areas.values(), key=lambda held: (held.feed, held.first)))
 
 
-def describe_left(areas: Iterable[HeldArea], area_id: str) -> list[str]:
+def describe_left(
+    areas: Iterable[HeldArea],
+    area_id: str,
+    how_again: str = "`mobility request --refresh` does",
+) -> list[str]:
     """Say in words which stored days a new boundary leaves with an older one.
 
     Args:
         areas: of older boundaries.
         area_id: of the new one.
+        how_again: what asks for those days again.
     """
     return [
         f"{area.days} stored days of {area.feed}, {area.first} to {area.last}, belong to "
         f"{area.area_id or 'an unknown boundary'}: they stay, and are not asked for again "
-        f"(`mobility request --refresh` does); new days are asked for with {area_id}"
+        f"({how_again}); new days are asked for with {area_id}"
         for area in areas
     ]
 

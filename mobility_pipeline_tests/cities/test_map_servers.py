@@ -48,7 +48,10 @@ def test_nominatim_is_asked_again(maps: MapWorld, fault: object) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (429, "HTTP 429: runtime error: .*rate_limited. Please check /api/status"),
+        (
+            429,
+            "busy: try again in a minute .*HTTP 429: runtime error: .*rate_limited. Please",
+        ),
         (504, "HTTP 504: runtime error: .*probably too busy"),
         (TIMED_OUT, "Overpass did not finish: runtime error: Query timed out"),
         ("html", "sent no data: come back later"),

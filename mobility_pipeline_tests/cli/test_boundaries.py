@@ -85,6 +85,17 @@ def test_circle_becomes_a_polygon(place: Workplace) -> None:
     assert "radius_m" not in stored["properties"]
 
 
+def test_edit_warns_of_an_area_far_from_the_old_one(place: Workplace) -> None:
+    """Nairobi's boundary given to Vancouver: said, and done, as a person may know better."""
+    file = place.home / "nairobi.geojson"
+    file.write_bytes(make_geojson(mapping(box(36.7, -1.4, 36.9, -1.2))))
+    answer = place.run("cities", "edit", CITIES[0], "--boundary", str(file))
+    assert answer.code == 0
+    said = " ".join(answer.stderr.split())
+    assert "warning: the new area lies 14," in said
+    assert "shares nothing with it: is it another city's?" in said
+
+
 def test_city_is_added_with_a_boundary(place: Workplace, shapefile: Path) -> None:
     """The Feature names the city, the file its area; source says where it is from."""
     properties = {

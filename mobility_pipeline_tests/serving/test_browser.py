@@ -106,6 +106,8 @@ def test_city_is_drawn_corrected_by_upload_loaded_and_retired(
         "drawn by admin in the console",
     )
 
+    assert page.url == f"{console.url}/city/{NEW}"
+
     page.get_by_text("Upload a file").click()
     page.locator("input[type=file]").set_input_files(
         {
@@ -114,7 +116,22 @@ def test_city_is_drawn_corrected_by_upload_loaded_and_retired(
             "buffer": _zip_in_utm(tmp_path),
         }
     )
-    page.get_by_role("button", name="Use this boundary").click(timeout=_PATIENT_MS)
+    use = page.get_by_role("button", name="Use this boundary")
+    use.wait_for(timeout=_PATIENT_MS)
+    expect(page.get_by_text("Bilma.zip", exact=True)).to_be_visible()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "no.geojson", "mimeType": "text/plain", "buffer": b"no"}
+    )
+    expect(page.get_by_text("is not JSON")).to_be_visible()
+    expect(use).to_be_hidden()
+    page.locator("input[type=file]").set_input_files(
+        {
+            "name": "Bilma.zip",
+            "mimeType": "application/zip",
+            "buffer": _zip_in_utm(tmp_path),
+        }
+    )
+    use.click(timeout=_PATIENT_MS)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text(f"area id {drawn.area_id}")).to_be_hidden(
         timeout=_PATIENT_MS

@@ -118,6 +118,27 @@ def test_guide_and_template_need_no_signing_in(console: RunningConsole) -> None:
     assert "Admin_Boundary" in guide.text.replace("<wbr>", "")
     template = _get(f"{console.url}/guide/template.zip")
     assert template.content.startswith(b"PK")
+    for path in ("/guide", "/guide/template.zip"):
+        assert requests.head(console.url + path, timeout=20).status_code == 200
+    moved = _get(f"{console.url}/guide/")
+    assert (moved.status_code, moved.headers["location"]) == (308, "/guide")
+
+
+def test_page_that_is_not_there_leads_back(console: RunningConsole) -> None:
+    """404 in the frame of every page, with who is signed in and the navigation."""
+    cookie = console.sign_in().cookies[COOKIE]
+    answer = _get(f"{console.url}/no/such/page", cookie)
+    assert answer.status_code == 404
+    for words in ("The console has no page at this address", "Request data", "admin"):
+        assert words in answer.text
+
+
+def test_long_key_in_an_address_is_shown_short(console: RunningConsole) -> None:
+    """79 characters and an ellipsis."""
+    cookie = console.sign_in().cookies[COOKIE]
+    answer = _get(f"{console.url}/city/{'x' * 3_000}", cookie)
+    assert "x" * 79 + "…" in answer.text.replace("\\u2026", "…")
+    assert "mobility cities list" not in answer.text
 
 
 def test_session_that_expired_says_so(console: RunningConsole) -> None:

@@ -32,6 +32,7 @@ from mobility_pipeline.errors import UploadRefusedError
 
 ChangeKind = Literal[
     "note",
+    "doubt",
     "crs",
     "left_out",
     "antimeridian",
@@ -92,6 +93,11 @@ def prepare_boundary(
     _require_polygons(layer)
     located = locate(layer, crs)
     changes = [Change("note", text) for text in layer.notes]
+    if layer.is_parts_by_name:
+        text = (
+            f"layer {quote(layer.name)} looks like parts of the city, not its boundary"
+        )
+        changes.append(Change("doubt", text))
     changes += [Change("crs", text) for text in located.changes]
     shapes = [shape for shape in located.geometries if shape is not None]
     if missing := len(located.geometries) - len(shapes):

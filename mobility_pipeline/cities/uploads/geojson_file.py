@@ -54,7 +54,11 @@ def _parse(content: bytes, file_name: str) -> Mapping[str, object]:
         raise UploadRefusedError(
             f"{quote(file_name)} is not UTF-8 text: save it as UTF-8"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise UploadRefusedError(
+            f"{quote(file_name)} is not GeoJSON: nested too deeply"
+        ) from error
+    except ValueError as error:
         raise UploadRefusedError(f"{quote(file_name)} is not JSON: {error}") from error
     if not isinstance(document, Mapping):
         raise UploadRefusedError(f"{quote(file_name)} is JSON, but not GeoJSON")

@@ -27,6 +27,10 @@ _KINDS: Mapping[str, Kind] = {
     "MultiPoint": "points",
 }
 _BOUNDARY_NAME = re.compile(r"(?:^|.*[_\- ])(admin|urban)[_\- ]boundary", re.IGNORECASE)
+_PARTS_NAME = re.compile(
+    r"(?:.*[_\- ])?(?:neighbou?rhoods?|public[_\- ]?spaces?)(?:[_\- ].*)?",
+    re.IGNORECASE,
+)
 _MAX_NAME = 120
 
 
@@ -75,6 +79,12 @@ class Layer:
     def is_boundary_by_name(self) -> bool:
         """Whether the name is one that the submission guide gives a boundary."""
         return _BOUNDARY_NAME.fullmatch(_last_part(self.name)) is not None
+
+    @property
+    def is_parts_by_name(self) -> bool:
+        """Whether the name is one that the submission guide gives parts of a city."""
+        is_parts = _PARTS_NAME.fullmatch(_last_part(self.name)) is not None
+        return is_parts and not self.is_boundary_by_name
 
     def describe(self) -> str:
         """Say in words what the layer is."""

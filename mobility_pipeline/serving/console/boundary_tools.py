@@ -18,20 +18,24 @@ from mobility_pipeline.serving.console.who import attempt, complain
 
 Take = Callable[[Mapping[str, Any], float | None, str], None]
 """Takes a GeoJSON geometry, metres for a circle, and the source in words."""
+TakeFound = Callable[[Mapping[str, Any], str, str, str], None]
+"""Takes a GeoJSON geometry, the source, a name, and where that is, all in words."""
 
 _TOO_LARGE = f"The file is larger than {LIMITS.file_bytes // 1024 // 1024} MB."
 
 
-def add_boundary_tools(desk: Desk, draft: Callable[[], Draft], take: Take) -> None:
+def add_boundary_tools(
+    desk: Desk, draft: Callable[[], Draft], take: Take, take_found: TakeFound
+) -> None:
     """Draw both tools, closed until they are needed."""
     with ui.expansion("Look it up in OpenStreetMap", icon="search").classes("w-full"):
-        _Lookup(desk, draft, take)
+        _Lookup(desk, draft, take_found)
     with ui.expansion("Upload a file", icon="upload_file").classes("w-full"):
         _UploadPanel(take)
 
 
 class _Lookup:
-    def __init__(self, desk: Desk, draft: Callable[[], Draft], take: Take) -> None:
+    def __init__(self, desk: Desk, draft: Callable[[], Draft], take: TakeFound) -> None:
         self._desk, self._draft, self._take = desk, draft, take
         with ui.row().classes("bar"):
             self._name = ui.input("Name, in any language").props("outlined dense")
@@ -81,7 +85,8 @@ class _Lookup:
         if isinstance(made, MobilityError):
             complain(str(made))
         else:
-            self._take(mapping(made.geometry), None, made.source)
+            name = candidate.names.get("name:en") or candidate.name
+            self._take(mapping(made.geometry), made.source, name, candidate.place or "")
 
 
 class _UploadPanel:
@@ -96,9 +101,10 @@ class _UploadPanel:
             auto_upload=True,
             max_file_size=LIMITS.file_bytes,
             on_upload=self._open,
-            on_rejected=self._refuse,
+            on_rejected=self._reject,
         ).props("flat bordered")
         self._picker.classes("w-full")
+        self._file = ui.label().classes("count")
         with ui.row().classes("bar") as self._choices:
             self._layer = ui.select([], label="Layer").props("outlined dense")
             self._layer.classes("grow").on_value_change(self._prepare)
@@ -114,9 +120,10 @@ class _UploadPanel:
     async def _open(self, event: events.UploadEventArguments) -> None:
         from mobility_pipeline.cities.uploads.opening import open_upload  # loads GDAL
 
-        content, name = await event.file.read(), event.file.name
+        name = event.file.name
+        self._forget(name)
+        content = await event.file.read()
         self._picker.reset()
-        self._forget()
         upload = await attempt(lambda: open_upload(content, name))
         if isinstance(upload, MobilityError):
             with self._report:
@@ -134,20 +141,23 @@ class _UploadPanel:
         self._choices.set_visibility(True)
         await self._prepare()
 
-    def _refuse(self) -> None:
-        self._forget()
-        self._picker.reset()
+    def _reject(self) -> None:
+        self._forget("")
         complain(_TOO_LARGE)
 
-    def _forget(self) -> None:
-        """Forget the file before: its boundary must not be taken for this one's."""
-        self._report.clear()
+    def _forget(self, file_name: str) -> None:
+        """Leave nothing of the former file, whatever comes of this one."""
         self._upload = None
+        self._file.set_text(file_name)
         self._choices.set_visibility(False)
+        self._report.clear()
 
     async def _prepare(self) -> None:
         upload, name = self._upload, self._layer.value
         if upload is None:
+            return
+        if name is None:
+            self._ask_for_layer(upload)
             return
         crs, simplify = (
             (self._crs.value or "").strip() or None,
@@ -159,6 +169,8 @@ class _UploadPanel:
             return prepare_boundary(layer, crs=crs, simplify=simplify)
 
         made = await attempt(prepare)
+        if upload is not self._upload:  # another file came meanwhile
+            return
         self._report.clear()
         with self._report:
             if isinstance(made, MobilityError):
@@ -166,14 +178,23 @@ class _UploadPanel:
             else:
                 self._show(upload, made)
 
+    def _ask_for_layer(self, upload: Upload) -> None:
+        self._report.clear()
+        with self._report:
+            listed = "; ".join(layer.describe() for layer in upload.layers)
+            say([f"Choose the layer that is the boundary: {listed}"], "note")
+
     def _show(self, upload: Upload, made: Boundary) -> None:
-        say([change.text for change in made.changes], "note")
+        doubts = [change.text for change in made.changes if change.kind == "doubt"]
+        notes = [change.text for change in made.changes if change.kind != "doubt"]
+        say(doubts, "doubt")
+        say(notes, "note")
         if made.offer is not None:
             say([f"Tick “Simplify”: {made.offer.describe(made.vertices)}"], "doubt")
-        size = f"{made.area_km2:,.2f} km², {made.vertices:,} vertices, {made.crs}"
+        text = f"{made.area_km2:,.2f} km², {made.vertices:,} vertices, {made.crs}"
         source = f"uploaded {upload.file_name}, layer {made.layer}, {made.crs}"
         with ui.row().classes("bar"):
-            ui.label(f"{upload.file_name}: {size}").classes("grow")
+            ui.label(text).classes("grow")
             ui.button(
                 "Use this boundary",
                 on_click=lambda: self._take(mapping(made.geometry), None, source),

@@ -10,7 +10,7 @@ from nicegui import events, ui
 from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.serving.console.desk import Desk
-from mobility_pipeline.serving.console.layout import frame, say
+from mobility_pipeline.serving.console.layout import count, frame, say
 from mobility_pipeline.serving.console.who import page, user_of
 
 _COLUMNS = (
@@ -64,9 +64,9 @@ def _show_table(desk: Desk, known: Cities) -> None:
     ).classes("grid")
     with ui.row().classes("bar"):
         active = len(known.active)
-        total = f"{len(known.by_key):,} cities, {active:,} active"
+        total = f"{count(len(known.by_key), 'city', 'cities')}, {active:,} active"
         ui.label(total).classes("quiet")
-        count = ui.label("none selected").classes("count")
+        chosen = ui.label("none selected").classes("count")
         ask = ui.button("Request data for them").props("unelevated no-caps")
         ask.set_enabled(False)
 
@@ -80,7 +80,7 @@ def _show_table(desk: Desk, known: Cities) -> None:
 
     async def tell() -> None:
         selected = len(await read_selected())
-        count.set_text(f"{selected:,} selected" if selected else "none selected")
+        chosen.set_text(f"{selected:,} selected" if selected else "none selected")
         ask.set_enabled(selected > 0)
 
     async def go() -> None:

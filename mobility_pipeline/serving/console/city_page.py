@@ -6,13 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
+from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.cities.countries import country_codes, country_name
 from mobility_pipeline.cities.geojson import content_sha256
 from mobility_pipeline.cities.known import Cities
-from mobility_pipeline.errors import BackupFailedError, CityChangedError, MobilityError
+from mobility_pipeline.errors import (
+    BackupFailedError,
+    CityChangedError,
+    MobilityError,
+    UnknownCityError,
+)
 from mobility_pipeline.serving.console.boundary_tools import add_boundary_tools
 from mobility_pipeline.serving.console.cities_page import city_path
 from mobility_pipeline.serving.console.desk import Desk
@@ -21,22 +27,25 @@ from mobility_pipeline.serving.console.drafts import (
     Verdict,
     complete,
     draft_of,
+    fill_blanks,
     find_neighbours,
     judge,
-    mend_drawing,
     to_city,
 )
+from mobility_pipeline.serving.console.drawings import mend_drawing
 from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.map_view import MapView
+from mobility_pipeline.serving.console.request_page import ALSO_HELD
 from mobility_pipeline.serving.console.status_change import add_status_change
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
-from mobility_pipeline.serving.console.wording import in_words
 from mobility_pipeline.vendor.held_areas import (
     HeldArea,
     describe_left,
     find_held_areas,
 )
 
+_HOW_AGAIN = f"tick “{ALSO_HELD}” on Request data to do that"
+_LONGEST_SHOWN = 80
 _FIELDS = (
     ("city", "City", "As people there or your team write it"),
     ("state_province", "State or province", "Empty where there is none"),
@@ -63,13 +72,20 @@ def add_city_pages(desk: Desk) -> None:
         known = await asyncio.to_thread(desk.open_registry(user).load)
         present = await attempt(lambda: known.find(key))
         if isinstance(present, MobilityError):
+            is_unknown = isinstance(present, UnknownCityError)
+            text = f"unknown city {shorten(key)!r}" if is_unknown else str(present)
             with frame("No such city", "/", user):
-                say([str(present)], "problem")
+                say([text], "problem")
                 ui.link("Back to all cities", "/")
             return
         held = await asyncio.to_thread(find_held_areas, desk.ledger, key)
         with frame(present.city, "/", user):
             Editor(desk, user, known, present, held).draw()
+
+
+def shorten(key: str) -> str:
+    """Return what an address holds as key, short enough to be shown."""
+    return key if len(key) <= _LONGEST_SHOWN else f"{key[: _LONGEST_SHOWN - 1]}…"
 
 
 class Editor:
@@ -88,8 +104,7 @@ class Editor:
         self._present, self._held = present, held
         self._draft = draft_of(present) if present else Draft()
         self._inputs: dict[str, Any] = {}
-        self._is_zone_typed = present is not None
-        self._mended = ""
+        self._mended: list[str] = []
 
     def draw(self) -> None:
         """Draw form and map."""
@@ -99,10 +114,16 @@ class Editor:
             with ui.column().classes("card"):
                 self._draw_form()
             with ui.column().classes("card"):
-                self._map = MapView(self._take_drawing)
+                self._map = MapView(self._take_drawing, self._take_moved)
                 self._size = ui.label().classes("count")
+                self._map_box = ui.column().classes("w-full").style("gap: 8px")
                 self._draw_circle()
-                add_boundary_tools(self._desk, lambda: self._draft, self._take_boundary)
+                add_boundary_tools(
+                    self._desk,
+                    lambda: self._draft,
+                    self._take_boundary,
+                    self._take_found,
+                )
         self._show_boundary()
         self._tell()
 
@@ -126,7 +147,9 @@ class Editor:
                 if field in ("city", "source"):
                     box.classes("whole")
                 box.on_value_change(
-                    lambda event, field=field: self._type(field, event.value or "")
+                    lambda event, field=field: self._change(
+                        **{field: event.value or ""}
+                    )
                 )
                 self._inputs[field] = box
         self._verdict_box = ui.column().classes("w-full").style("gap: 8px")
@@ -150,13 +173,6 @@ class Editor:
             self._show_boundary(fit=False)
             self._tell()
 
-    def _type(self, field: str, value: str) -> None:
-        if value == getattr(self._draft, field):
-            return  # we have filled it in ourselves
-        if field == "time_zone":
-            self._is_zone_typed = bool(value)
-        self._change(**{field: value})
-
     def _change(self, **fields: str) -> None:
         self._draft = replace(self._draft, **fields)
         self._complete()
@@ -164,70 +180,101 @@ class Editor:
 
     def _complete(self) -> None:
         self._draft = complete(self._draft, self._known)
-        for field in ("country", "time_zone", "source"):
+        for field, _, _ in _FIELDS:
             if self._inputs[field].value != getattr(self._draft, field):
                 self._inputs[field].set_value(getattr(self._draft, field))
 
     def _take_drawing(
         self, geometry: Mapping[str, Any], radius_m: float | None
     ) -> None:
-        source = f"drawn by {self._user} in the console"
-        mended, said = mend_drawing(geometry)
-        self._take_boundary(mended, radius_m, source)
-        if said:
-            self._mended = said
-            self._tell()
+        whole, said = mend_drawing(geometry)
+        self._take_boundary(whole, radius_m, f"drawn by {self._user} in the console")
+        self._say_mended(said)
+
+    def _take_moved(self, geometry: Mapping[str, Any]) -> None:
+        """Take a boundary of which a corner was moved; the map stays where it is."""
+        whole, said = mend_drawing(geometry)
+        by = f"corners moved by {self._user} in the console"
+        source = self._draft.source
+        is_said = by in source or source.startswith("drawn by ")
+        self._draft = replace(
+            self._draft,
+            geometry=whole,
+            source=source if is_said else f"{source}; {by}".removeprefix("; "),
+        )
+        self._complete()
+        self._show_boundary(fit=False)
+        self._say_mended(said)
+
+    def _take_found(
+        self, geometry: Mapping[str, Any], source: str, name: str, place: str
+    ) -> None:
+        """Take what a look-up found, and the names that nobody typed yet."""
+        self._draft = fill_blanks(self._draft, name, place)
+        self._take_boundary(geometry, None, source)
+
+    def _say_mended(self, said: list[str]) -> None:
+        self._mended = said
+        self._tell()
 
     def _take_boundary(
         self, geometry: Mapping[str, Any], radius_m: float | None, source: str
     ) -> None:
-        self._mended = ""
-        # It followed from the boundary before this one.
-        zone = self._draft.time_zone if self._is_zone_typed else ""
         self._draft = replace(
-            self._draft,
-            geometry=geometry,
-            radius_m=radius_m,
-            source=source,
-            time_zone=zone,
+            self._draft, geometry=geometry, radius_m=radius_m, source=source
         )
         self._complete()
         self._show_boundary()
-        self._tell()
+        self._say_mended([])
 
     def _show_boundary(self, *, fit: bool = True) -> None:
         verdict = self._verdict()
         self._circle_row.set_visibility(self._draft.radius_m is not None)
         if self._draft.radius_m is not None:
             self._radius.set_value(self._draft.radius_m)
-        if verdict.area_km2 is None:
-            self._map.show_refused(self._draft.geometry, self._draft.radius_m)
+        try:
+            geometry = shape(dict(self._draft.geometry or {}))
+        except (ShapelyError, ValueError, TypeError, AttributeError, KeyError):
+            self._map.show(None, None)
             return
-        geometry = shape(dict(self._draft.geometry or {}))
+        if verdict.area_km2 is None:
+            drawn = self._draft
+            self._map.show(drawn.geometry, drawn.radius_m, fit=fit, is_refused=True)
+            return
         around = find_neighbours(geometry, self._known, verdict.key)
         self._map.show(self._draft.geometry, self._draft.radius_m, around, fit=fit)
 
     def _verdict(self) -> Verdict:
-        return judge(self._draft, self._known, self._present)
+        today = self._desk.now().date()
+        return judge(self._draft, self._known, self._present, today)
 
     def _left(self) -> list[str]:
         """Say which stored days the new boundary leaves behind."""
-        if self._present is None or self._verdict().problems:
+        verdict = self._verdict()
+        if self._present is None or verdict.problems or verdict.missing:
             return []
         city = to_city(self._draft, self._present)
         if city.boundary_sha256 == self._present.boundary_sha256:
             return []
         left = [area for area in self._held if area.area_id != city.area_id]
-        return describe_left(left, city.area_id)
+        return describe_left(left, city.area_id, _HOW_AGAIN)
 
     def _tell(self) -> None:
         verdict = self._verdict()
         has_begun = self._present is not None or self._draft != Draft()
-        self._size.set_text(
-            "Draw a polygon, a rectangle or a circle; or look it up, or upload it."
-            if verdict.area_km2 is None
-            else f"{verdict.area_km2:,.2f} km²"
-        )
+        if verdict.area_km2 is not None:
+            text = f"{verdict.area_km2:,.2f} km²"
+        elif self._draft.geometry is not None:
+            text = "This boundary can’t be saved; draw it again, or move its corners."
+        else:
+            text = (
+                "Draw a polygon, a rectangle or a circle; or look it up, or upload it."
+            )
+        self._size.set_text(text)
+        self._map_box.clear()
+        with self._map_box:
+            say([*verdict.boundary_problems], "problem")
+            say(self._mended, "note")
         overlaps = [
             f"overlaps with {key}: {size:,.2f} km² are bought twice"
             for key, size in verdict.overlaps.items()
@@ -236,12 +283,12 @@ class Editor:
         with self._verdict_box:
             ui.label(f"Key: {verdict.key.strip('/') or '–'}").classes("quiet")
             if has_begun:
-                say(in_words(verdict.problems, self._draft), "problem")
-            say([self._mended] if self._mended else [], "note")
+                say([*verdict.problems], "problem")
+                say([*verdict.missing], "note" if self._present is None else "problem")
             say([*verdict.doubts], "doubt")
             say([*overlaps], "doubt")
             say(self._left(), "note")
-        self._save_button.set_enabled(not verdict.problems)
+        self._save_button.set_enabled(not verdict.problems and not verdict.missing)
 
     async def _ask_and_save(self) -> None:
         left = self._left()

@@ -7,15 +7,16 @@ from nicegui import ui
 
 from mobility_pipeline.cities.days import first_days, parse_day
 from mobility_pipeline.errors import MobilityError, UsageError
-from mobility_pipeline.lake.calendar import Calendar, make_calendar
+from mobility_pipeline.lake.calendar import Calendar, is_missing, make_calendar
 from mobility_pipeline.lake.calendar_picture import draw_svg
 from mobility_pipeline.schemas.feeds import find_feed
 from mobility_pipeline.serving.console.desk import Desk
-from mobility_pipeline.serving.console.layout import frame, say
+from mobility_pipeline.serving.console.layout import count, frame, say, table
 from mobility_pipeline.serving.console.who import attempt, page, user_of
 
 _DAYS = 90
 _MOST_DAYS = 1_100
+_MOST_CITIES = 50
 
 
 def add_coverage_page(desk: Desk) -> None:
@@ -38,6 +39,34 @@ def add_coverage_page(desk: Desk) -> None:
                 return
             # Its texts are escaped where it is drawn.
             ui.html(draw_svg(calendar), sanitize=False).classes("calendar card")
+            with ui.column().classes("card narrow"):
+                ui.label("Missing days by city").classes("card-title")
+                rows, more = list_missing(calendar)
+                table(["City", "Missing"], rows, "None is missing.")
+                if more:
+                    ui.label(f"and {count(more, 'more city', 'more cities')}").classes(
+                        "quiet"
+                    )
+
+
+def list_missing(calendar: Calendar) -> tuple[list[list[str]], int]:
+    """Return the cities with most missing days, for screens too narrow for the picture.
+
+    Returns:
+        Key and `12 of 90 days` each, at most 50; and how many cities more miss any.
+    """
+    missing = {
+        key: sum(is_missing(state) for state in states)
+        for key, states in calendar.rows.items()
+    }
+    ordered = sorted(
+        (key for key in missing if missing[key]), key=lambda key: (-missing[key], key)
+    )
+    rows = [
+        [key, f"{missing[key]:,} of {count(calendar.days, 'day')}"]
+        for key in ordered[:_MOST_CITIES]
+    ]
+    return rows, len(ordered) - len(rows)
 
 
 def _draw_choice(desk: Desk, feed: str, start: str, end: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import shapely
@@ -16,15 +17,19 @@ from mobility_pipeline.cities.countries import country_name, is_country_code
 from mobility_pipeline.cities.geojson import city_from_feature
 from mobility_pipeline.cities.keys import make_key
 from mobility_pipeline.cities.known import Cities
-from mobility_pipeline.cities.places import find_move_doubt, find_place_doubt
+from mobility_pipeline.cities.moved_area import find_move_doubts
+from mobility_pipeline.cities.places import find_place_doubt
 from mobility_pipeline.cities.time_zones import find_time_zone
-from mobility_pipeline.cities.uploads.repair import make_polygons_valid
 from mobility_pipeline.cities.validation import find_problems
+from mobility_pipeline.serving.console.form_words import say_in_form, sort_problems
 
 _WGS84 = Geod(ellps="WGS84")
 _CIRCLE_POINTS = 72
 _LEAST_OVERLAP_KM2 = 0.01
 """A hundredth of a km²: less is how neighbours are drawn."""
+_OLDEST_DAY = date(2015, 1, 1)
+"""Before it nobody sold pings of phones."""
+_FARTHEST = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Draft:
     geometry: Mapping[str, Any] | None = None
     """GeoJSON, EPSG:4326."""
     radius_m: float | None = None
+    filled_time_zone: str = ""
+    """What the boundary gave as time zone; it is followed until somebody types another."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,11 @@ class Verdict:
 
     key: str
     problems: tuple[str, ...]
-    """What must be mended before it can be saved."""
+    """What must be mended before it can be saved, in the words of the form."""
+    missing: tuple[str, ...]
+    """What must be filled in before, likewise."""
+    boundary_problems: tuple[str, ...]
+    """Those problems that are about what was drawn; empty where nothing was."""
     doubts: tuple[str, ...]
     """What to look at again."""
     area_km2: float | None
@@ -70,6 +81,7 @@ def draft_of(city: City) -> Draft:
         source=city.source,
         geometry=city.boundary(),
         radius_m=city.radius_m,
+        filled_time_zone=_zone_of(city.geometry),
     )
 
 
@@ -79,53 +91,73 @@ def complete(draft: Draft, known: Cities) -> Draft:
     if not draft.country and is_country_code(code):
         spelling = known.country_spellings.get(code, country_name(code))
         draft = replace(draft, country=spelling)
-    if not draft.time_zone and not find_boundary_problems(
-        draft.geometry, draft.radius_m
-    ):
-        inside = shape(dict(draft.geometry or {})).representative_point()
-        draft = replace(draft, time_zone=find_time_zone(inside.x, inside.y) or "")
+    is_typed = draft.time_zone not in ("", draft.filled_time_zone)
+    if not is_typed and not find_boundary_problems(draft.geometry, draft.radius_m):
+        zone = _zone_of(shape(dict(draft.geometry or {})))
+        draft = replace(draft, time_zone=zone, filled_time_zone=zone)
     return draft
 
 
-def judge(draft: Draft, known: Cities, present: City | None) -> Verdict:
+def fill_blanks(draft: Draft, name: str, place: str) -> Draft:
+    """Fill in the names that are blank from what a look-up found.
+
+    Args:
+        draft: with its country's code.
+        name: of the boundary.
+        place: it with what it lies in, `Esenler, İstanbul, Türkiye`; may be empty.
+    """
+    levels = [level.strip() for level in place.split(",")]
+    # Between the name and the country; some servers put the postcode there, too.
+    between = [level for level in levels[1:-1] if not level.isdecimal()]
+    return replace(
+        draft,
+        city=draft.city if draft.city.strip() else name,
+        state_province=draft.state_province
+        if draft.state_province.strip()
+        else (between[-1] if between else ""),
+    )
+
+
+def judge(draft: Draft, known: Cities, present: City | None, today: date) -> Verdict:
     """Say what is wrong with a draft, doubtful and remarkable.
 
     Args:
         draft: as typed and drawn.
         known: the registry.
         present: the city that is edited; None = a new one.
+        today: UTC.
     """
     feature = to_feature(draft, present)
     key = feature["properties"]["key"]
-    problems = find_problems(feature, key)
+    found = find_problems(feature, key)
+    missing, wrong = sort_problems(found)
     if present is None and key in known.taken:
-        problems.append(f"key {key} exists already: edit that city instead")
+        wrong = (*wrong, f"Key {key} exists already: edit that city instead")
     boundary_problems = find_boundary_problems(draft.geometry, draft.radius_m)
+    doubts = _find_date_doubts(draft.first_date, today)
     if boundary_problems:
-        return Verdict(key, tuple(problems), (), None, {})
+        drawn = sort_problems(boundary_problems).wrong if draft.geometry else ()
+        return Verdict(key, wrong, missing, drawn, tuple(doubts), None, {})
     geometry = shape(dict(draft.geometry or {}))
-    doubts: list[str] = []
-    code = draft.iso_country_code
-    is_swapped = any("look swapped" in problem for problem in problems)
-    if is_country_code(code) and not is_swapped:
-        doubt = find_place_doubt(draft.geometry, code)
-        doubts += [doubt] if doubt else []
-    inside = geometry.representative_point()
-    zone = find_time_zone(inside.x, inside.y)
+    is_swapped = any("look swapped" in problem for problem in found)
+    if is_country_code(draft.iso_country_code) and not is_swapped:
+        doubt = find_place_doubt(draft.geometry, draft.iso_country_code)
+        doubts += [say_in_form(doubt)] if doubt else []
+    zone = _zone_of(geometry)
     if draft.time_zone and zone and zone != draft.time_zone:
         doubts.append(
-            f"time_zone is {draft.time_zone}, and the boundary lies in {zone}"
+            f"Time zone is {draft.time_zone}, and the boundary lies in {zone}"
         )
-    size = area_km2(geometry, draft.radius_m)
     if present is not None:
-        before = area_km2(present.geometry, present.radius_m)
-        doubt = find_move_doubt(present.geometry, geometry, before, size)
-        doubts += [doubt] if doubt else []
+        moved = replace(present, geometry=geometry, radius_m=draft.radius_m)
+        doubts += map(say_in_form, find_move_doubts(present, moved))
     return Verdict(
         key,
-        tuple(problems),
+        wrong,
+        missing,
+        (),
         tuple(doubts),
-        size,
+        area_km2(geometry, draft.radius_m),
         find_overlaps(geometry, draft.radius_m, known, key),
     )
 
@@ -167,23 +199,6 @@ def to_city(draft: Draft, present: City | None) -> City:
     return city_from_feature(feature, feature["properties"]["key"])
 
 
-def mend_drawing(geometry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Mend a drawing whose lines cross, as uploads are; says so, or nothing."""
-    drawn = shape(dict(geometry))
-    if not isinstance(drawn, Polygon) or drawn.is_valid:
-        return geometry, ""
-    parts = make_polygons_valid(drawn)
-    if parts.is_empty:
-        return geometry, ""
-    mended = parts.geoms[0] if len(parts.geoms) == 1 else parts
-    said = (
-        f"The lines crossed: mended to {len(parts.geoms)} "
-        f"part{'s' if len(parts.geoms) > 1 else ''} of {area_km2(mended, None):,.2f} km². "
-        "Draw it again if that is not what you meant."
-    )
-    return mapping(mended), said
-
-
 def find_overlaps(
     geometry: BaseGeometry, radius_m: float | None, known: Cities, key: str
 ) -> dict[str, float]:
@@ -223,12 +238,31 @@ def find_neighbours(
     """Return the outlines (GeoJSON) of the cities within a degree of a boundary."""
     if geometry is None:
         return []
-    around = geometry.envelope.buffer(1)
+    # Part by part: the box of an area on both sides of 180° is the whole world.
+    boxes = [part.envelope.buffer(1) for part in shapely.get_parts(geometry)]
+    around = shapely.union_all(boxes)
     return [
         mapping(outline(other.geometry, other.radius_m))
         for other in known.by_key.values()
         if other.key != key and around.intersects(other.geometry)
     ]
+
+
+def _zone_of(geometry: BaseGeometry) -> str:
+    inside = geometry.representative_point()
+    return find_time_zone(inside.x, inside.y) or ""
+
+
+def _find_date_doubts(first_date: str, today: date) -> list[str]:
+    try:
+        day = date.fromisoformat(first_date)
+    except ValueError:
+        return []
+    if day < _OLDEST_DAY:
+        return [f"First day {day} is before {_OLDEST_DAY:%Y}: is the year right?"]
+    if day > today + _FARTHEST:
+        return [f"First day {day} is more than a year ahead: is the year right?"]
+    return []
 
 
 def _boxes_meet(area: BaseGeometry, other: City) -> bool:

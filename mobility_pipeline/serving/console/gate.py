@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LOGIN, STATE = "/login", "/signed-in"
-OPEN = (LOGIN, "/guide", "/guide/template.zip")
+OPEN = (LOGIN, "/guide", "/guide/", "/guide/template.zip")
 MAX_LOGIN_BYTES = 10_000
 MAX_BODY_BYTES = 51 * 1024 * 1024
 """An upload of 50 MB, with the form around it."""

@@ -3,7 +3,9 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from nicegui import ui
+from nicegui import Client, ui
+from starlette.requests import Request
+from starlette.responses import Response
 
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.serving.console.assets_folder import read_asset
@@ -49,6 +51,17 @@ def frame(title: str, path: str, user: str) -> Generator[None]:
         yield
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """Write a number of things: `1 city`, `1,200 cities`.
+
+    Args:
+        number: of them.
+        one: the word for one.
+        many: the word for several; empty = with an s.
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def say(texts: list[str], kind: str) -> None:
     """Show sentences in a box; nothing where there are none.
 
@@ -69,6 +82,15 @@ def show_failure(error: Exception) -> None:
     with frame("That did not work", "", user_of()):
         say([text], "problem")
         ui.link("Back to all cities", "/")
+
+
+def answer_unknown_page(request: Request, _: Exception) -> Response:
+    """Answer an address that the console does not have, with the way back."""
+    with Client(ui.page(""), request=request) as client:
+        with frame("No such page", "", user_of()):
+            say(["The console has no page at this address."], "problem")
+            ui.link("Back to all cities", "/")
+        return client.build_response(request, 404)
 
 
 def facts(rows: list[tuple[str, str]]) -> None:

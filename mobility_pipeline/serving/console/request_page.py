@@ -18,10 +18,11 @@ from mobility_pipeline.serving.console.desk import (
     StartedRequest,
     Wish,
 )
-from mobility_pipeline.serving.console.layout import frame, say, table
+from mobility_pipeline.serving.console.layout import count, frame, say, table
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState, VendorJob
 
+ALSO_HELD = "Also days that are there already"
 _DAYS = 3
 _POLL_S = 2.0
 _MOST_CITIES = 50
@@ -76,7 +77,7 @@ class _Form:
                     box.props("outlined dense").classes("grow")
                 for box in (self._start, self._end):
                     box.props("type=date")
-            self._refresh = ui.checkbox("Also days that are there already")
+            self._refresh = ui.checkbox(ALSO_HELD)
             with ui.row().classes("bar"):
                 ui.button("Preview", on_click=self._preview).props("outline no-caps")
                 self._start_button = ui.button("Start", on_click=self._begin)
@@ -134,9 +135,9 @@ def _show_plan(plan: Plan) -> None:
     left = "not limited" if use.jobs_left is None else f"{use.jobs_left} left"
     there = len(plan.expected) - len(preview.wanted) - len(preview.on_their_way)
     lines = [
-        f"{len(preview.jobs)} vendor job{'' if len(preview.jobs) == 1 else 's'} for "
-        f"{len(preview.wanted):,} city-days; {plan.surplus:,} city-days come besides "
-        "(surplus).",
+        f"{count(len(preview.jobs), 'vendor job')} for "
+        f"{count(len(preview.wanted), 'city-day')}; "
+        f"{plan.surplus:,} more come besides (surplus).",
         f"Vendor jobs this month: {use.jobs_used} used, {left}.",
     ]
     if there > 0:
@@ -160,7 +161,7 @@ class _Progress:
     def __init__(self, desk: Desk, request: StartedRequest) -> None:
         self._desk, self._request = desk, request
         wish = request.wish
-        cities = f"{len(wish.cities)} cities" if wish.cities else "every active city"
+        cities = f"{len(wish.cities):,} cities" if wish.cities else "every active city"
         cities = wish.cities[0] if len(wish.cities) == 1 else cities
         with ui.column().classes("card request"):
             with ui.row().classes("bar"):
@@ -248,4 +249,4 @@ def _show_days(
     table(["City", "Days"], rows, "")
     if len(ordered) > _MOST_CITIES:
         more = len(ordered) - _MOST_CITIES
-        ui.label(f"and {more:,} more cities: see the coverage page").classes("quiet")
+        ui.label(f"and {more:,} more: see the coverage page").classes("quiet")

@@ -14,7 +14,7 @@ from mobility_pipeline.serving.console.daily_page import add_daily_page
 from mobility_pipeline.serving.console.desk import Desk
 from mobility_pipeline.serving.console.gate import Gate
 from mobility_pipeline.serving.console.jobs_page import add_jobs_page
-from mobility_pipeline.serving.console.layout import show_failure
+from mobility_pipeline.serving.console.layout import answer_unknown_page, show_failure
 from mobility_pipeline.serving.console.passwords import Doorkeeper
 from mobility_pipeline.serving.console.request_page import add_request_page
 from mobility_pipeline.serving.console.sessions import Sessions
@@ -50,6 +50,7 @@ def build_console(
         add_page(desk)
     # Neither says what it takes.
     pages.on_page_exception(show_failure)  # pyright: ignore[reportUnknownMemberType]
+    pages.add_exception_handler(404, answer_unknown_page)
     ui.run_with(  # pyright: ignore[reportUnknownMemberType]
         app, title="City console", favicon="🏙️", show_welcome_message=False
     )

@@ -64,11 +64,15 @@ def add_sign_in(
 def add_files(app: FastAPI) -> None:
     """Give an application the guide and its template, and the shapes of countries."""
 
-    @app.get("/guide")
+    @app.api_route("/guide", methods=["GET", "HEAD"])
     def show_guide() -> Response:
         return HTMLResponse(_guide())
 
-    @app.get("/guide/template.zip")
+    @app.api_route("/guide/", methods=["GET", "HEAD"])
+    def correct_guide() -> Response:
+        return RedirectResponse("/guide", status_code=308)
+
+    @app.api_route("/guide/template.zip", methods=["GET", "HEAD"])
     async def give_template() -> Response:
         name = 'attachment; filename="boundary_template.zip"'
         return Response(

@@ -16,6 +16,8 @@ _NOT_BACKED_UP = (
     "Saved here, but not in the backup: `mobility cities backup` tries again, and says what "
     "is wrong."
 )
+_FORGET_SAVED = "<script>history.replaceState(null, '', location.pathname)</script>"
+"""Said once: who reloads the page, or keeps its address, did not save."""
 _REACTIVATE = "The daily load asks for its newest days again from the next time on."
 
 
@@ -33,12 +35,12 @@ def add_status_change(desk: Desk, user: str, city: City) -> None:
             f"outline no-caps color={'negative' if city.is_active else 'primary'}"
         )
     saved = ui.context.client.request.query_params.get("saved")
+    if saved:
+        ui.add_body_html(_FORGET_SAVED)
     if saved == "here":
         say([_NOT_BACKED_UP], "doubt")
     elif saved:
         say(["Saved."], "good")
-        # Once: not after a reload, and not from a bookmark.
-        ui.run_javascript("history.replaceState(null, '', location.pathname)")
 
 
 async def _confirm(desk: Desk, user: str, city: City) -> None:

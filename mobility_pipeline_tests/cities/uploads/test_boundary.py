@@ -311,3 +311,24 @@ def test_too_many_islands_cannot_be_simplified() -> None:
     assert prepare_boundary(layer).offer is None
     with pytest.raises(UploadRefusedError, match="too many separate parts"):
         prepare_boundary(layer, simplify=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_doubted"),
+    [
+        ("Bilma_Neighbourhoods", True),
+        ("bilma neighborhoods", True),
+        ("Public_Spaces", True),
+        ("Bilma_Public_Spaces_2025", True),
+        ("Bilma_Admin_Boundary", False),
+        ("Bilma", False),
+        ("Public_Spaceship", False),
+    ],
+)
+def test_sole_layer_of_parts_is_doubted(name: str, is_doubted: bool) -> None:
+    """The guide's names of neighbourhoods and public spaces; it may be taken all the same."""
+    content = make_geojson(make_square())
+    layer = choose_layer(open_upload(content, f"{name}.geojson"))
+    boundary = prepare_boundary(layer)
+    said = [change.text for change in boundary.changes if change.kind == "doubt"]
+    assert any("looks like parts of the city" in text for text in said) == is_doubted

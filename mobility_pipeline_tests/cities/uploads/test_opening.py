@@ -125,7 +125,7 @@ def test_damaged_shapefile_is_no_traceback(tmp_path: Path, part: str) -> None:
         (b'{"type": "Topology"}', "its type is 'Topology'"),
         (b'{"type": "FeatureCollection"}', "no list of features"),
         (b'{"type": "FeatureCollection", "features": [3]}', "feature 1 is not"),
-        (b"[" * 200_000, "is not JSON"),
+        (b"[" * 200_000, "is not GeoJSON: nested too deeply"),
         ('{"type": "Feature", "x": "é"}'.encode("latin-1"), "not UTF-8"),
         (make_geojson().replace(b"49.25", b"NaN"), "not a finite number"),
         (make_geojson().replace(b"49.25", b"-Infinity"), "not a finite number"),
