@@ -7,11 +7,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.analytics import PROGRAMS, run_program
 from bench.arena import Arena
 from bench.contenders import S5CMD, SYNC
 from bench.machine import describe_machine
 from bench.picture import draw_picture
+from bench.programs import PROGRAMS, run_program
 from bench.report import Circumstances, write_report
 from bench.rounds import prepare, run_once, run_rounds
 from bench.shapes import SHAPES

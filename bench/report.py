@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.analytics import PROGRAMS
 from bench.arena import Sample
 from bench.contenders import FLOOR, OURS, S5CMD, SYNC, SYNC_START
+from bench.programs import PROGRAMS
 from bench.results import Results
 from bench.shapes import GROWTH, SHAPES
 from bench.targets import judge
@@ -35,10 +35,10 @@ class Circumstances:
 def write_report(results: Results, circumstances: Circumstances) -> str:
     """Write everything as Markdown."""
     parts = [
-        "# What landing and analytics cost",
+        "# What it costs",
         _introduce(results, circumstances),
         *(_describe_landing(results) if results.truths else ()),
-        *_describe_analytics(results),
+        *_describe_programs(results),
         "## Machine",
         _table(("what", "which"), circumstances.machine.items()),
     ]
@@ -63,7 +63,7 @@ def _describe_landing(results: Results) -> list[str]:
     ]
 
 
-def _describe_analytics(results: Results) -> Iterator[str]:
+def _describe_programs(results: Results) -> Iterator[str]:
     for name, found in results.programs.items():
         yield f"## {PROGRAMS[name]} (`python -m bench.{name}`)"
         yield found.table

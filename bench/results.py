@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.analytics import Program
 from bench.arena import Sample
 from bench.contenders import (
     FLOOR,
@@ -17,6 +16,7 @@ from bench.contenders import (
     Folder,
     read_floor,
 )
+from bench.programs import Program
 from bench.truth import Truth
 
 
@@ -37,7 +37,7 @@ class Results:
     other_copy: tuple[CopyMode, float] | None = None
     """The best way to a folder, and its wall seconds for the whole of `many`."""
     programs: dict[str, Program] = field(default_factory=dict)
-    """Name -> what a benchmark of the analytics found."""
+    """Name -> what it found."""
     sync_folder: Folder | None = None
     """What `aws s3 sync` copies: some dates of `many`."""
 

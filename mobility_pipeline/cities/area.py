@@ -1,6 +1,7 @@
 """Geodesic size of an area of interest, on the WGS 84 ellipsoid."""
 
 import math
+from functools import lru_cache
 
 from pyproj import Geod
 from shapely.geometry import MultiPolygon, Polygon
@@ -11,6 +12,7 @@ _WGS84 = Geod(ellps="WGS84")
 _M2_PER_KM2 = 1_000_000
 
 
+@lru_cache(maxsize=4_096)  # of a registry's cities: tables ask for all, again and again
 def area_km2(geometry: BaseGeometry, radius_m: float | None) -> float:
     """Measure a boundary in square kilometres.
 

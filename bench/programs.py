@@ -1,7 +1,7 @@
-"""The benchmarks of the analytics: each a program of its own, which prints Markdown.
+"""The benchmarks besides landing: each a program of its own, which prints Markdown.
 
-Each runs its peers in the same run, compares their answers with ours, and fails where its
-target is missed.
+Each runs its peers, if it has any, in the same run, compares their answers with ours, and
+fails where its target is missed.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ PROGRAMS = {
     "regions": "Regions of points",
     "staypoints": "Stops",
     "api": "HTTP API",
+    "console": "City console",
 }
 """Module -> what it measures."""
 
