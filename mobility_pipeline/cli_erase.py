@@ -55,7 +55,7 @@ class Erasure:
     stocks: tuple[Stock, ...]
     """What the lake holds of it."""
     derived: tuple[DerivedStock, ...]
-    """What was derived of it."""
+    """What was derived of it, and its ingested events."""
 
     @property
     def city_days(self) -> list[CityDay]:
@@ -77,8 +77,8 @@ class Erasure:
 
 
 @click.command(
-    help="Delete city-days from the lake for good, with what was derived of them; they are "
-    "never asked for again."
+    help="Delete city-days from the lake for good, with their ingested events and what was "
+    "derived of them; they are never asked for again."
 )
 @click.option("--feed", "feed_name", help="One feed; none = every enabled one.")
 @click.option("--city", "keys", multiple=True, required=True, help="A key, repeatable.")
@@ -154,6 +154,7 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
     from mobility_pipeline.defs.erasure import report_erased
     from mobility_pipeline.defs.launch import open_instance
     from mobility_pipeline.resources.lakes import make_lake
+    from mobility_pipeline.schemas.events import EVENTS
 
     ledger = open_ledger(settings.ledger_url)
     with open_instance(settings.dagster_home) as instance:
@@ -179,12 +180,13 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 erase_derived(bucket, ledger, found)
                 days = [derived.stock.city_day.date for derived in found]
                 STDERR.print(
-                    f"derived tables of {erasure.city} went too; what rests on days that "
-                    f"stay comes again by `mobility derive --from {min(days)} --to "
+                    f"events and derived tables of {erasure.city} went too; what rests on "
+                    f"days that stay comes again by `mobility derive --from {min(days)} --to "
                     f"{max(days)} --city {erasure.city}`",
                     markup=False,
                     soft_wrap=True,
                 )
             for derived in found:
-                key = ("analytics", derived.table)
+                room = "lake" if derived.table == EVENTS.name else "analytics"
+                key = (room, derived.table)
                 report_erased(instance, key, derived.stock.city_day, reason)

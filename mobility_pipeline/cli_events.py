@@ -71,19 +71,22 @@ def ingest(source: str, key: str, as_json: bool) -> int:
 
 
 def _read(source: str) -> Iterator[str]:
-    """Yield lines without their ends.
+    """Yield lines without their ends; bytes that are no text become U+FFFD.
 
     Raises:
-        UsageError: it is not UTF-8 text.
+        UsageError: it begins with what is no UTF-8 text, as compressed files do.
     """
     with click.open_file(source, "rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
-                raise UsageError(
-                    f"{source}: line {number} is not UTF-8 text; nothing was ingested"
-                ) from None
+                if number == 1:
+                    raise UsageError(
+                        f"{source} does not begin with UTF-8 text, so nothing was "
+                        "ingested; is it compressed?"
+                    ) from None
+                text = line.decode("utf-8", "replace")
             yield text.rstrip("\r\n")
 
 

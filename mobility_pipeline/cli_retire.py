@@ -54,7 +54,7 @@ class Purge:
     stocks: tuple[Stock, ...]
     """What the lake holds."""
     derived: tuple[DerivedStock, ...]
-    """What was derived of the city, whatever its days."""
+    """What was derived of the city, and its ingested events, whatever their days."""
     waiting: frozenset[CityDay]
     """What it does not hold, but the ledger calls held or requested."""
 

@@ -14,9 +14,16 @@ import pyarrow as pa
 from mobility_pipeline.analytics.devices import IMSI
 from mobility_pipeline.schemas.events import EVENTS
 
-FIELD_COUNT, BAD_IMSI, UNKNOWN_CELL, BAD_COORDINATES, BAD_TIME, TIME_IN_SECONDS = (
-    REASONS
-) = (
+(
+    NOT_UTF8,
+    FIELD_COUNT,
+    BAD_IMSI,
+    UNKNOWN_CELL,
+    BAD_COORDINATES,
+    BAD_TIME,
+    TIME_IN_SECONDS,
+) = REASONS = (
+    "not_utf8",
     "field_count",
     "bad_imsi",
     "unknown_cell",
@@ -48,6 +55,7 @@ def parse_events(
 ) -> ParsedEvents:
     """Parse lines; every line is an event or is rejected for the first reason that holds.
 
+    * not_utf8: holds U+FFFD, which stands for bytes that are no text.
     * field_count: not exactly 5 fields.
     * bad_imsi: empty, or with blanks or control characters inside.
     * unknown_cell: the city's network has no such cell.
@@ -125,7 +133,9 @@ def _judge(has_cells: bool, newest: datetime) -> pl.Expr:
     in_seconds = pl.col("epoch_ms").is_between(first_ms // 1000, last_ms // 1000)
     unknown = pl.col("cell_lat").is_null() if has_cells else pl.lit(value=False)
     return (
-        pl.when(pl.col("fields_count") != len(_NAMES))
+        pl.when(pl.col("line").str.contains("\ufffd", literal=True))
+        .then(pl.lit(NOT_UTF8))
+        .when(pl.col("fields_count") != len(_NAMES))
         .then(pl.lit(FIELD_COUNT))
         .when(~pl.col("device_id").str.contains(_IMSI))
         .then(pl.lit(BAD_IMSI))

@@ -1,4 +1,4 @@
-"""What was derived of a city's pings, wherever the settings say that it lies."""
+"""What lies beside a city's pings: derived tables and ingested events."""
 
 from datetime import date
 
@@ -11,10 +11,13 @@ from mobility_pipeline.settings import Settings
 def find_derived_of(
     settings: Settings, feed: Feed, city: str, start: date, end: date
 ) -> tuple[DerivedStock, ...]:
-    """List what was derived of a city's days in one feed; nothing but of the source feed.
+    """List what goes with a city's days of the source feed: derived tables, and events.
+
+    Events go whatever ANALYTICS_SOURCE says: who asks for a city-day to be erased means all
+    that is known of its people.
 
     Args:
-        settings: say which feed is the source, and the bucket.
+        settings: say which feed is the source (of events the first), and the bucket.
         feed: whose pings are to go.
         city: its key.
         start: first UTC day.
@@ -29,6 +32,8 @@ def find_derived_of(
         return ()
     # Arrow takes a while to load.
     from mobility_pipeline.schemas.derived import DERIVED_TABLES
+    from mobility_pipeline.schemas.events import EVENTS
 
     bucket = open_analytics_bucket(settings)
-    return tuple(find_derived(bucket, DERIVED_TABLES.values(), city, start, end))
+    tables = (EVENTS, *DERIVED_TABLES.values())
+    return tuple(find_derived(bucket, tables, city, start, end))

@@ -24,4 +24,5 @@ EVENTS = DerivedTable(
     ),
     ("device_id", "at", "cell_id", "lat", "lon"),
     "Events of a mobile network that were ingested, each once.",
+    reach=(0, 0),
 )

@@ -17,7 +17,8 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.resources.analytics import open_derived_tables, open_ingestion
 from mobility_pipeline.resources.api import open_api
 from mobility_pipeline.resources.clients import open_registry
-from mobility_pipeline.sandbox.launch import Sandbox
+from mobility_pipeline.sandbox.launch import LAKE_BUCKET, Sandbox
+from mobility_pipeline.sandbox.s3_client import connect_internally
 from mobility_pipeline.schemas.events import EVENTS
 from mobility_pipeline.settings import read_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -230,24 +231,24 @@ def test_rejected_lines_are_kept_apart_for_their_owner_alone(perth: Workplace) -
     assert "4600000" not in first.stdout + first.stderr
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"\xff\xfe\x00garbage\n", "line 1 is not UTF-8"),
-        (b"a|b|c|d|1\n\xff\n", "line 2 is not UTF-8"),
-    ],
-    ids=["binary", "encoding"],
-)
-def test_file_that_is_no_text_is_one_line(
-    perth: Workplace, content: bytes, words: str
-) -> None:
-    """Exit 2, no traceback."""
+def test_file_that_begins_with_no_text_is_one_line(perth: Workplace) -> None:
+    """Exit 2, no traceback, nothing ingested."""
     path = perth.home / "events.bin"
-    path.write_bytes(content)
+    path.write_bytes(b"\xff\xfe\x00garbage\n" + LINES[0].encode())
     answer = perth.run("events", "ingest", str(path), "--city", CITY)
     assert answer.code == 2
-    assert words in answer.stderr
+    assert "does not begin with UTF-8 text" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_line_that_is_no_text_is_set_aside(perth: Workplace) -> None:
+    """The others are ingested."""
+    path = perth.home / "events.txt"
+    bad = LINES[0].encode().replace(b"|A1|", b"|A\xff|")
+    path.write_bytes(b"\n".join([LINES[0].encode(), bad, LINES[1].encode()]))
+    answer = perth.run("events", "ingest", str(path), "--city", CITY, "--json")
+    assert (answer.code, answer.document["new"]) == (1, 2)
+    assert answer.document["rejected"] == {"not_utf8": 1}
 
 
 def test_mistakes_are_one_line(perth: Workplace) -> None:
@@ -287,3 +288,27 @@ def test_killed_ingestion_costs_nothing(perth: Workplace) -> None:
     assert kept == len(lines)
     again = perth.run("events", "ingest", path, "--city", CITY, "--json").document
     assert (again["new"], again["days"]) == (0, [])
+
+
+def test_erasing_a_day_erases_its_events_and_what_was_derived_of_them(
+    perth: Workplace, sandbox: Sandbox
+) -> None:
+    """Nobody of that day is left in any object; events of the day before stay."""
+    day_before_ms = epoch_ms("10:00") - 86_400_000
+    early = LINES[0].rpartition("|")[0] + f"|{day_before_ms}"
+    assert ingest(perth, *LINES, early).document["new"] == 12
+    assert perth.run("derive", *_SPAN, "--json").code == 0
+    span = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
+    done = perth.run("coverage", "erase", "--city", CITY, *span, "--yes", "--json")
+    assert done.code == 0, done.stderr
+    s3 = connect_internally(sandbox.s3_url)
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=LAKE_BUCKET, Prefix="analytics/"
+    )
+    left = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    assert {key.split("/date=")[1][:10] for key in left if "/events/" in key} == {
+        "2025-06-10"
+    }
+    assert not [key for key in left if "/presence/" in key and DAY.isoformat() in key]
+    again = perth.run("coverage", "erase", "--city", CITY, *span, "--yes", "--json")
+    assert again.document["erased"][0]["derived_files"] == 0
