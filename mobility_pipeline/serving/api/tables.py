@@ -72,6 +72,8 @@ class TableQuestion:
     cursor: str | None
     pick: Pick
     """Rows that are asked for, of a day's."""
+    region_id: str | None = None
+    """The one region that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class _Hourly:
     def of(self, table: DerivedTable) -> TableQuestion:
         pick = _pick(region_id=self.region_id, portrait_id=self.portrait_id)
         span = (self.city, self.start, self.to)
-        return TableQuestion(table, *span, self.limit, self.cursor, pick)
+        return TableQuestion(
+            table, *span, self.limit, self.cursor, pick, self.region_id
+        )
 
 
 HourlyQuestion = Annotated[_Hourly, Depends()]
@@ -153,6 +157,8 @@ async def _answer(
 ) -> Response:
     def make(media: str) -> Written:
         place = answers.places.find(asked.city)
+        if asked.region_id is not None:
+            place.check(asked.region_id)
         page, provenance = _read(answers, place, asked)
         return _write(media, place, page, provenance, request)
 

@@ -53,6 +53,8 @@ def test_a_range_without_any_day_says_why(exact: Client) -> None:
         (COUNT, {**HERE, "city": "atlantis"}),
         ("/v1/regionPortrait", {"region_id": "RX"}),
         ("/v1/presence", {**RANGE, "city": "atlantis"}),
+        ("/v1/presence", {**RANGE, "region_id": "RX"}),
+        ("/v1/flows", {**RANGE, "region_id": "RX"}),
         ("/v1/nothing", {}),
     ],
 )
