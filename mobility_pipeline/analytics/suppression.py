@@ -112,7 +112,11 @@ def hide_total(total: Counts, shown: pl.DataFrame, k: int) -> Hidden:
 
 
 def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
-    """Say which totals would tell what the regions hide: less than k, or a single one.
+    """Say which totals would tell what the regions hide.
+
+    They do where they leave less than k for the hidden ones, where only one is hidden, and
+    where they leave so much that, each below k, none of the hidden ones can be nobody: of
+    28 in two regions, each has 14. What is left beyond that shows that some are not below k.
 
     Somebody in two regions within the hour counts in both: where the regions shown already
     sum up to more than the total, it tells nothing.
@@ -124,7 +128,8 @@ def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
     )
     rest = totals - sums["devices_count"].to_numpy()
     number = sums["suppressed"].to_numpy()
-    return (number == 1) | ((number > 1) & (rest >= 0) & (rest < k))
+    is_full = (rest > (number - 1) * (k - 1)) & (rest <= number * (k - 1))
+    return (number == 1) | ((number > 1) & (rest >= 0) & ((rest < k) | is_full))
 
 
 def _hide_steps(inflow: Counts, outflow: Counts, stay: Counts, k: int) -> Hidden:

@@ -15,6 +15,7 @@ from mobility_pipeline.analytics.suppression import (
     hide_flows,
     hide_od,
     hide_portraits,
+    hide_total,
 )
 
 _GENDERS = [1, 2, 6]
@@ -163,3 +164,38 @@ def test_pairs_of_few_are_hidden_with_their_trips() -> None:
     rows = pl.DataFrame({"devices_count": [14, 15], "trips_count": [90, 15]})
     assert hide_od(rows, 15).rows() == [(None, None, True), (15, 15, False)]
     assert hide_od(rows, 1)["suppressed"].to_list() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "is_hidden"),
+    [
+        ([14, 14], True),  # 28 of two below 15: 14 each
+        ([14, 14, 14], True),
+        ([14, 14, 1], True),  # 29 of three: none can be nobody
+        ([14, 13, 1], False),  # 28 of three: any one may be nobody
+        ([5, 5, 4], True),  # fewer than k are left
+        ([5, 5, 5], False),
+        ([14], True),
+    ],
+)
+def test_total_of_a_city_is_hidden_where_it_tells_of_a_region(
+    hidden: list[int], is_hidden: bool
+) -> None:
+    """Beside a region of 40 people that is shown; k is 15."""
+    k = 15
+    counts = [40, *hidden]
+    rows = pl.DataFrame(
+        {
+            "portrait_id": [portrait for portrait in range(7) for _ in counts],
+            "devices_count": [
+                count if portrait == 0 and count >= k else None
+                for portrait in range(7)
+                for count in counts
+            ],
+            "suppressed": [
+                portrait != 0 or count < k for portrait in range(7) for count in counts
+            ],
+        }
+    )
+    total = np.array([sum(counts), 0, 0, 0, 0, 0, sum(counts)])
+    assert bool(hide_total(total, rows, k)[0]) is is_hidden
