@@ -17,11 +17,11 @@ from mobility_pipeline.cli_output import (
     answer,
     json_option,
     make_table,
-    number_of,
 )
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.resources.alerting import find_channels
 from mobility_pipeline.settings import load_settings
+from mobility_pipeline.wording import number_of
 
 
 @click.group(help="What is wrong now, and who is told of it.")

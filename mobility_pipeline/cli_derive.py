@@ -10,11 +10,11 @@ from mobility_pipeline.cli_output import (
     answer,
     json_option,
     make_table,
-    number_of,
 )
 from mobility_pipeline.cli_scope import read_typed_scope
 from mobility_pipeline.defs.scope import Scope
 from mobility_pipeline.settings import Settings, load_settings
+from mobility_pipeline.wording import number_of
 
 
 @click.command(

@@ -14,11 +14,11 @@ from mobility_pipeline.cli_output import (
     answer,
     json_option,
     make_table,
-    number_of,
 )
 from mobility_pipeline.errors import UsageError
 from mobility_pipeline.resources.clients import open_registry
 from mobility_pipeline.settings import Settings, load_settings
+from mobility_pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from mobility_pipeline.analytics.ingestion import Ingested

@@ -12,7 +12,6 @@ from mobility_pipeline.cli_output import (
     job_document,
     json_option,
     make_table,
-    number_of,
     write_duration,
 )
 from mobility_pipeline.errors import UsageError
@@ -23,6 +22,7 @@ from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
 from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import JobState, VendorJob
+from mobility_pipeline.wording import number_of
 
 _HISTORY_DAYS, _LONGEST_DAYS = 90, 36_500
 _COLUMNS = ("job_id", "feed", "cities", "from", "to", "state")

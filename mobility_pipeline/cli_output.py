@@ -93,8 +93,3 @@ def job_document(job: VendorJob) -> dict[str, Any]:
         **span(job.start, job.end),
         "state": job.state.value,
     }
-
-
-def number_of(count: int, noun: str) -> str:
-    """Return `1 vendor job`, `2 vendor jobs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -12,7 +12,6 @@ from mobility_pipeline.cli_output import (
     answer,
     job_document,
     make_table,
-    number_of,
     span,
 )
 from mobility_pipeline.defs.scope import Scope
@@ -23,6 +22,7 @@ from mobility_pipeline.vendor.ledger import Ledger
 from mobility_pipeline.vendor.planner import surplus
 from mobility_pipeline.vendor.preview import Preview
 from mobility_pipeline.vendor.quota import read_month
+from mobility_pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from mobility_pipeline.defs.launch import RequestOutcome

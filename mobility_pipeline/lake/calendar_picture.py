@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from mobility_pipeline.lake.calendar import NOT_EXPECTED, Calendar, is_missing
+from mobility_pipeline.wording import number_of
 
 COLOURS: Mapping[str, str] = {
     "delivered": "#0072b2",
@@ -79,8 +80,7 @@ def _rows_px(calendar: Calendar) -> int:
 
 def _title(calendar: Calendar) -> str:
     held = f"{calendar.held:,} of {calendar.expected:,} city-days in the lake"
-    count = len(calendar.rows)
-    cities = "1 city" if count == 1 else f"{count:,} cities"
+    cities = number_of(len(calendar.rows), "city", "cities")
     return f"{calendar.feed}: {calendar.start} to {calendar.end}, {cities}, {held}"
 
 

@@ -10,8 +10,9 @@ from nicegui import events, ui
 from mobility_pipeline.cities.area import area_km2
 from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.serving.console.desk import Desk
-from mobility_pipeline.serving.console.layout import count, frame, say
+from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.who import page, user_of
+from mobility_pipeline.wording import number_of
 
 _COLUMNS = (
     ("city", "City", 170),
@@ -64,7 +65,7 @@ def _show_table(desk: Desk, known: Cities) -> None:
     ).classes("grid")
     with ui.row().classes("bar"):
         active = len(known.active)
-        total = f"{count(len(known.by_key), 'city', 'cities')}, {active:,} active"
+        total = f"{number_of(len(known.by_key), 'city', 'cities')}, {active:,} active"
         ui.label(total).classes("quiet")
         chosen = ui.label("none selected").classes("count")
         ask = ui.button("Request data for them").props("unelevated no-caps")

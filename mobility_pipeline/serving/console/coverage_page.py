@@ -11,8 +11,9 @@ from mobility_pipeline.lake.calendar import Calendar, is_missing, make_calendar
 from mobility_pipeline.lake.calendar_picture import draw_svg
 from mobility_pipeline.schemas.feeds import find_feed
 from mobility_pipeline.serving.console.desk import Desk
-from mobility_pipeline.serving.console.layout import count, frame, say, table
+from mobility_pipeline.serving.console.layout import frame, say, table
 from mobility_pipeline.serving.console.who import attempt, page, user_of
+from mobility_pipeline.wording import number_of
 
 _DAYS = 90
 _MOST_DAYS = 1_100
@@ -44,9 +45,9 @@ def add_coverage_page(desk: Desk) -> None:
                 rows, more = list_missing(calendar)
                 table(["City", "Missing"], rows, "None is missing.")
                 if more:
-                    ui.label(f"and {count(more, 'more city', 'more cities')}").classes(
-                        "quiet"
-                    )
+                    ui.label(
+                        f"and {number_of(more, 'more city', 'more cities')}"
+                    ).classes("quiet")
 
 
 def list_missing(calendar: Calendar) -> tuple[list[list[str]], int]:
@@ -63,7 +64,7 @@ def list_missing(calendar: Calendar) -> tuple[list[list[str]], int]:
         (key for key in missing if missing[key]), key=lambda key: (-missing[key], key)
     )
     rows = [
-        [key, f"{missing[key]:,} of {count(calendar.days, 'day')}"]
+        [key, f"{missing[key]:,} of {number_of(calendar.days, 'day')}"]
         for key in ordered[:_MOST_CITIES]
     ]
     return rows, len(ordered) - len(rows)

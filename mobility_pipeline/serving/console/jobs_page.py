@@ -8,11 +8,12 @@ from nicegui import ui
 
 from mobility_pipeline.errors import MobilityError, UsageError
 from mobility_pipeline.serving.console.desk import Desk
-from mobility_pipeline.serving.console.layout import count, frame, say
+from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.cancellation import cancel_job
 from mobility_pipeline.vendor.quota import read_month
 from mobility_pipeline.vendor.records import VendorJob
+from mobility_pipeline.wording import number_of
 
 _DAYS = 90
 _COLUMNS = ("State", "From", "To", "Cities", "Feed", "Asked", "Wait", "Vendor job", "")
@@ -82,8 +83,8 @@ async def _confirm(desk: Desk, user: str, job: VendorJob) -> None:
     with ui.dialog() as dialog, ui.card().style("max-width: 480px"):
         ui.label(f"Cancel {job.name}?").classes("card-title")
         ui.label(
-            f"{count(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, will not "
-            "be delivered by it; whoever waits for it is told."
+            f"{number_of(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, "
+            "will not be delivered by it; whoever waits for it is told."
         )
         with ui.row().classes("bar justify-end"):
             ui.button("Keep it", on_click=lambda: dialog.submit(False)).props(

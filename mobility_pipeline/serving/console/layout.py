@@ -51,17 +51,6 @@ def frame(title: str, path: str, user: str) -> Generator[None]:
         yield
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """Write a number of things: `1 city`, `1,200 cities`.
-
-    Args:
-        number: of them.
-        one: the word for one.
-        many: the word for several; empty = with an s.
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def say(texts: list[str], kind: str) -> None:
     """Show sentences in a box; nothing where there are none.
 

@@ -18,9 +18,10 @@ from mobility_pipeline.serving.console.desk import (
     StartedRequest,
     Wish,
 )
-from mobility_pipeline.serving.console.layout import count, frame, say, table
+from mobility_pipeline.serving.console.layout import frame, say, table
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.records import CityDayRecord, CityDayState, VendorJob
+from mobility_pipeline.wording import number_of
 
 ALSO_HELD = "Also days that are there already"
 _DAYS = 3
@@ -135,8 +136,8 @@ def _show_plan(plan: Plan) -> None:
     left = "not limited" if use.jobs_left is None else f"{use.jobs_left} left"
     there = len(plan.expected) - len(preview.wanted) - len(preview.on_their_way)
     lines = [
-        f"{count(len(preview.jobs), 'vendor job')} for "
-        f"{count(len(preview.wanted), 'city-day')}; "
+        f"{number_of(len(preview.jobs), 'vendor job')} for "
+        f"{number_of(len(preview.wanted), 'city-day')}; "
         f"{plan.surplus:,} more come besides (surplus).",
         f"Vendor jobs this month: {use.jobs_used} used, {left}.",
     ]
