@@ -216,10 +216,7 @@ def _cast_or_spell(
 ) -> pa.Array:
     try:
         return array.cast(target)
-    except (
-        pa.ArrowInvalid,  # bytes that are not UTF-8
-        pa.ArrowNotImplementedError,  # Arrow's own name: it casts no nested values
-    ):
+    except pa.ArrowException:  # bytes that are not UTF-8, or a cast that Arrow lacks
         cells: list[Any] = array.to_pylist()
         spelled = [None if cell is None else spell(cell) for cell in cells]
         return pa.array(spelled, target)
