@@ -19,11 +19,8 @@ from mobility_pipeline.errors import (
 )
 from mobility_pipeline.serving.console.boundary_tools import add_boundary_tools
 from mobility_pipeline.serving.console.cities_page import city_path
-from mobility_pipeline.serving.console.city_dialogs import (
-    confirm_new_boundary,
-    show_conflict,
-)
 from mobility_pipeline.serving.console.desk import Desk
+from mobility_pipeline.serving.console.dialogs import confirm, show_conflict
 from mobility_pipeline.serving.console.drafts import (
     Draft,
     Verdict,
@@ -257,8 +254,9 @@ class Editor:
 
     async def _ask_and_save(self) -> None:
         left = self._left()
-        if not left or await confirm_new_boundary(left):
-            await self._save()
+        if left and not await confirm("Change the boundary?", left, yes="Change it"):
+            return
+        await self._save()
 
     async def _save(self) -> None:
         registry = self._desk.open_registry(self._user)

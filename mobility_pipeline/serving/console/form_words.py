@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-LABELS = {
+_LABELS = {
     "city": "City",
     "state_province": "State or province",
     "country": "Country’s name",
@@ -75,7 +75,7 @@ def say_in_form(problem: str) -> str:
         return (
             f"Boundary crosses or touches itself: {rest.removeprefix('is not valid: ')}"
         )
-    return f"{LABELS[member]} {rest}" if member in LABELS else _capital(problem)
+    return f"{_LABELS[member]} {rest}" if member in _LABELS else _capital(problem)
 
 
 def _capital(text: str) -> str:

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from mobility_pipeline.errors import MobilityError, UsageError
 from mobility_pipeline.serving.console.desk import Desk
+from mobility_pipeline.serving.console.dialogs import confirm
 from mobility_pipeline.serving.console.layout import frame, say
 from mobility_pipeline.serving.console.who import attempt, complain, page, user_of
 from mobility_pipeline.vendor.cancellation import cancel_job
@@ -80,20 +81,12 @@ def _draw_job(desk: Desk, user: str, job: VendorJob, now: datetime) -> None:
 
 
 async def _confirm(desk: Desk, user: str, job: VendorJob) -> None:
-    with ui.dialog() as dialog, ui.card().style("max-width: 480px"):
-        ui.label(f"Cancel {job.name}?").classes("card-title")
-        ui.label(
-            f"{number_of(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, "
-            "will not be delivered by it; whoever waits for it is told."
-        )
-        with ui.row().classes("bar justify-end"):
-            ui.button("Keep it", on_click=lambda: dialog.submit(False)).props(
-                "flat no-caps"
-            )
-            ui.button("Cancel the job", on_click=lambda: dialog.submit(True)).props(
-                "unelevated no-caps color=negative"
-            )
-    if not await dialog:
+    text = (
+        f"{number_of(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, will not be "
+        "delivered by it; whoever waits for it is told."
+    )
+    title, yes = f"Cancel {job.name}?", "Cancel the job"
+    if not await confirm(title, [text], yes=yes, no="Keep it", is_grave=True):
         return
     ended = await attempt(lambda: _cancel(desk, user, job.ref))
     if isinstance(ended, MobilityError):

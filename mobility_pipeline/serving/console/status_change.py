@@ -5,6 +5,7 @@ from nicegui import ui
 from mobility_pipeline.cities.city import City
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.serving.console.desk import Desk
+from mobility_pipeline.serving.console.dialogs import confirm
 from mobility_pipeline.serving.console.layout import say
 from mobility_pipeline.serving.console.who import attempt, complain
 
@@ -44,18 +45,9 @@ def add_status_change(desk: Desk, user: str, city: City) -> None:
 
 
 async def _confirm(desk: Desk, user: str, city: City) -> None:
-    with ui.dialog() as dialog, ui.card().style("max-width: 480px"):
-        verb = "Retire" if city.is_active else "Ask again for"
-        ui.label(f"{verb} {city.city}?").classes("card-title")
-        ui.label(_RETIRE if city.is_active else _REACTIVATE)
-        with ui.row().classes("bar justify-end"):
-            ui.button("Cancel", on_click=lambda: dialog.submit(False)).props(
-                "flat no-caps"
-            )
-            ui.button("Yes", on_click=lambda: dialog.submit(True)).props(
-                "unelevated no-caps"
-            )
-    if not await dialog:
+    verb = "Retire" if city.is_active else "Ask again for"
+    text = _RETIRE if city.is_active else _REACTIVATE
+    if not await confirm(f"{verb} {city.city}?", [text], yes="Yes"):
         return
     registry = desk.open_registry(user)
     change = registry.retire if city.is_active else registry.reactivate

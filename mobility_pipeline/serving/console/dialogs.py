@@ -1,27 +1,35 @@
-"""What is asked and told while a city is saved."""
+"""Questions before something is changed, and what is said where it was not."""
 
 from collections.abc import Sequence
 
 from nicegui import ui
 
-from mobility_pipeline.serving.console.layout import say
 
-
-async def confirm_new_boundary(left: Sequence[str]) -> bool:
-    """Ask whether to save a boundary that leaves stored days behind.
+async def confirm(
+    title: str,
+    texts: Sequence[str],
+    *,
+    yes: str,
+    no: str = "Cancel",
+    is_grave: bool = False,
+) -> bool:
+    """Ask whether something is meant.
 
     Args:
-        left: sentences that say which.
+        title: the question.
+        texts: sentences that say what follows from a yes.
+        yes: the button that does it.
+        no: the button that does nothing.
+        is_grave: it can't be taken back, so its button is red.
     """
     with ui.dialog() as dialog, ui.card().style("max-width: 560px"):
-        ui.label("Change the boundary?").classes("card-title")
-        say([*left], "note")
+        ui.label(title).classes("card-title")
+        for text in texts:
+            ui.label(text)
         with ui.row().classes("bar justify-end"):
-            ui.button("Cancel", on_click=lambda: dialog.submit(False)).props(
-                "flat no-caps"
-            )
-            ui.button("Change it", on_click=lambda: dialog.submit(True)).props(
-                "unelevated no-caps"
+            ui.button(no, on_click=lambda: dialog.submit(False)).props("flat no-caps")
+            ui.button(yes, on_click=lambda: dialog.submit(True)).props(
+                f"unelevated no-caps{' color=negative' if is_grave else ''}"
             )
     return bool(await dialog)
 
