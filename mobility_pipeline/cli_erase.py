@@ -154,7 +154,6 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
     from mobility_pipeline.defs.erasure import report_erased
     from mobility_pipeline.defs.launch import open_instance
     from mobility_pipeline.resources.lakes import make_lake
-    from mobility_pipeline.schemas.events import EVENTS
 
     ledger = open_ledger(settings.ledger_url)
     with open_instance(settings.dagster_home) as instance:
@@ -169,8 +168,8 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 now=lambda: datetime.now(UTC),
             ):
                 if stock.files:
-                    key = ("lake", erasure.feed.name)
-                    report_erased(instance, key, stock.city_day, reason)
+                    name = erasure.feed.name
+                    report_erased(instance, name, stock.city_day, reason)
             # Found anew: a run may have derived some while pings were being erased.
             found = find_derived_of(
                 settings, erasure.feed, erasure.city, erasure.start, erasure.end
@@ -180,13 +179,11 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 erase_derived(bucket, ledger, found)
                 days = [derived.stock.city_day.date for derived in found]
                 STDERR.print(
-                    f"events and derived tables of {erasure.city} went too; what rests on "
+                    f"what was ingested or derived of {erasure.city} went too; what rests on "
                     f"days that stay comes again by `mobility derive --from {min(days)} --to "
                     f"{max(days)} --city {erasure.city}`",
                     markup=False,
                     soft_wrap=True,
                 )
             for derived in found:
-                room = "lake" if derived.table == EVENTS.name else "analytics"
-                key = (room, derived.table)
-                report_erased(instance, key, derived.stock.city_day, reason)
+                report_erased(instance, derived.table, derived.stock.city_day, reason)

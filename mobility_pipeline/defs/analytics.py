@@ -20,6 +20,7 @@ from mobility_pipeline.defs.deriving import (
     derive_positionfixes,
 )
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.resources.adapters import (
     AnalyticsResource,
@@ -39,7 +40,7 @@ from mobility_pipeline.schemas.events import EVENTS
 
 STORAGE_S = 1
 """Wait before a step is tried again; then twice that."""
-_EVENTS_KEY = dg.AssetKey(["lake", EVENTS.name])
+_EVENTS_KEY = asset_key(EVENTS.name)
 
 _ON_CHANGE = (
     dg.AutomationCondition.any_deps_updated().since(
@@ -60,7 +61,7 @@ def build_analytics_assets(
         source: name of the feed they are derived from, or `events`.
         partitions: city × date; the date of every table but positionfixes is local.
     """
-    pings = dg.AssetDep(dg.AssetKey(["lake", source]))
+    pings = dg.AssetDep(asset_key(source))
     fixes = _depend_on(POSITIONFIXES, first=-1, last=1)
     yesterday = _depend_on(DEVICE_HOURS, first=-1)
     window = _depend_on(DEVICE_HOURS, first=1 - HOME_WINDOW_DAYS)
@@ -173,7 +174,7 @@ def _specify(table: DerivedTable, dep: dg.AssetDep) -> dg.AssetSpec:
         for field in table.schema
     ]
     return dg.AssetSpec(
-        key=dg.AssetKey(["analytics", table.name]),
+        key=asset_key(table.name),
         deps=[dep],
         group_name="analytics",
         skippable=True,
@@ -203,5 +204,5 @@ def _depend_on(table: DerivedTable, *, first: int, last: int = 0) -> dg.AssetDep
                 "date": dg.DimensionPartitionMapping("date", around),
             }
         )
-    key = dg.AssetKey(["analytics", table.name])
+    key = asset_key(table.name)
     return dg.AssetDep(key, partition_mapping=mapping)

@@ -27,6 +27,7 @@ from mobility_pipeline.defs.evaluations import judge, log_findings
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.feed_coverage import judge_from_ledger
 from mobility_pipeline.defs.feed_drift import log_drift
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.defs.partitions import to_city_day
 from mobility_pipeline.errors import ManifestError, UsageError
@@ -145,8 +146,7 @@ def build_check_job(feeds: Sequence[Feed]) -> UnresolvedAssetJobDefinition:
     # Its step evaluates the others too. Planned, `city_freshness` of all cities would take
     # the place of the plan, older than its cities, and the UI shows the newest.
     keys = [
-        dg.AssetCheckKey(dg.AssetKey(["lake", feed.name]), "no_missing_dates")
-        for feed in feeds
+        dg.AssetCheckKey(asset_key(feed.name), "no_missing_dates") for feed in feeds
     ]
     return dg.define_asset_job(
         "check_lake_job",
@@ -182,7 +182,7 @@ def _make_specs(
         return [
             dg.AssetCheckSpec(
                 name,
-                asset=dg.AssetKey(["lake", feed.name]),
+                asset=asset_key(feed.name),
                 description=text,
                 partitions_def=partitions,
             )

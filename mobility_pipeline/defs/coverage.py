@@ -8,6 +8,7 @@ import dagster as dg
 
 from mobility_pipeline.cities.days import first_days
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.lake import daily_cron
 from mobility_pipeline.defs.quota import describe_month, warn_of_quota
 from mobility_pipeline.errors import UsageError
@@ -66,7 +67,7 @@ def build_coverage_job(feeds: Sequence[Feed]) -> dg.JobDefinition:
                 shown = make_calendar(feed.name, states, first, recent, end)
                 context.log_event(
                     dg.AssetObservation(
-                        asset_key=dg.AssetKey(["lake", feed.name]),
+                        asset_key=asset_key(feed.name),
                         description=f"{whole.held} of {whole.expected} city-days are in "
                         "the lake",
                         metadata={

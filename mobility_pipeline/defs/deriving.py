@@ -13,6 +13,7 @@ from dagster._core.storage.tags import AUTOMATION_CONDITION_TAG
 from mobility_pipeline.alerts.message import write_spans
 from mobility_pipeline.alerts.problems import to_days
 from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import to_city_day, to_partition
 from mobility_pipeline.errors import (
     CityDaysMissingError,
@@ -189,7 +190,7 @@ def _report(
     if manifest.regions is not None:
         metadata["region_layer"] = manifest.regions.layer
     return dg.AssetMaterialization(
-        asset_key=dg.AssetKey(["analytics", table.name]),
+        asset_key=asset_key(table.name),
         partition=to_partition(CityDay(manifest.city, manifest.date)),
         metadata=metadata,
     )

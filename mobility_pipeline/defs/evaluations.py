@@ -13,6 +13,7 @@ from mobility_pipeline.checks.baseline import Volumes, judge_volume
 from mobility_pipeline.checks.city_day import judge_city_day
 from mobility_pipeline.checks.finding import Finding, Severity, failed
 from mobility_pipeline.cities.city import City, CityDay
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.errors import MobilityError
 from mobility_pipeline.lake.manifest import Manifest
@@ -37,11 +38,11 @@ def log_findings(
         city_day: on whose partition they show; null = the asset's as a whole.
         findings: one per check.
     """
-    asset_key = dg.AssetKey(["lake", feed.name])
+    key = asset_key(feed.name)
     partition = None if city_day is None else to_partition(city_day)
     target = None
     if partition is not None:
-        target = _find_target(context.instance, asset_key, partition)
+        target = _find_target(context.instance, key, partition)
     for finding in findings:
         if city_day is not None and not finding.passed:
             day = f"{city_day.city} {city_day.date}"
@@ -49,7 +50,7 @@ def log_findings(
         # An AssetCheckResult has no partition: a run over several would mix them up.
         context.log_event(
             dg.AssetCheckEvaluation(  # pyright: ignore[reportArgumentType]  # UserEvent lacks it
-                asset_key=asset_key,
+                asset_key=key,
                 check_name=finding.name,
                 passed=finding.passed,
                 severity=_severity(finding),
@@ -107,14 +108,14 @@ def _severity(finding: Finding) -> dg.AssetCheckSeverity:
 
 
 def _find_target(
-    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str
 ) -> AssetCheckEvaluationTargetMaterializationData | None:
     """Return the partition's newest materialization.
 
     Dagster shows an evaluation on its partition only while it names that one.
     """
     found = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=[partition]),
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]),
         limit=1,
     ).records
     if not found:

@@ -12,6 +12,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from mobility_pipeline.cities.days import expected_city_days, first_days
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.landing import land_delivery, settle
 from mobility_pipeline.defs.vendor import collect_delivery, plan_vendor_jobs
 from mobility_pipeline.errors import UsageError
@@ -68,7 +69,7 @@ def build_request_job(feeds: Sequence[Feed]) -> UnresolvedAssetJobDefinition:
         "request_city_days_job",
         # Landing evaluates the checks of what it lands.
         selection=dg.AssetSelection.assets(
-            *(["lake", feed.name] for feed in feeds)
+            *(asset_key(feed.name) for feed in feeds)
         ).without_checks(),
         description="Asks for city-days, waits for the vendor, lands what it delivers.",
     )
@@ -158,7 +159,7 @@ def _requests(
         yield dg.RunRequest(
             run_key=f"{feed.name}/{newest}/{digest[:12]}",
             run_config=run_config(feed, config),
-            asset_selection=[dg.AssetKey(["lake", feed.name])],
+            asset_selection=[asset_key(feed.name)],
             tags={"feed": feed.name, "newest_day": newest.isoformat()},
         )
 

@@ -14,6 +14,7 @@ from mobility_pipeline.defs.asked import Asked
 from mobility_pipeline.defs.evaluations import log_findings
 from mobility_pipeline.defs.failures import as_failures
 from mobility_pipeline.defs.feed_coverage import judge_from_ledger
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import to_partition
 from mobility_pipeline.defs.quota import describe_quota
 from mobility_pipeline.defs.reporting import Reporter, find_reported
@@ -160,7 +161,7 @@ def _unreported(
     """
     if asked.has_partitions:
         return present
-    key = dg.AssetKey(["lake", feed.name])
+    key = asset_key(feed.name)
     known = context.instance.get_materialized_partitions(key)
     return {city_day for city_day in present if to_partition(city_day) not in known}
 

@@ -14,6 +14,7 @@ from filelock import FileLock
 from mobility_pipeline import errors
 from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.defs.failures import INTERRUPTED, describe_failure
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.lake import run_config
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import PROJECT, announce_dagster_home
@@ -133,7 +134,7 @@ def run_request(
     result = job.execute_in_process(
         instance=instance,
         run_config=run_config(feed, config) | _QUIET,
-        asset_selection=[dg.AssetKey(["lake", feed.name])],
+        asset_selection=[asset_key(feed.name)],
         raise_on_error=False,
         tags={"feed": feed.name, **_process_tags()},
     )

@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from mobility_pipeline.cities.days import expected_city_days, first_days
 from mobility_pipeline.cities.known import Cities
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.lake import daily_cron, run_config
 from mobility_pipeline.defs.recovery_budget import BUDGET_TAGS, JOBS_TAG, count_spent
 from mobility_pipeline.errors import UsageError
@@ -109,7 +110,7 @@ def build_recheck_schedule(
             yield dg.RunRequest(
                 run_key=f"recheck/{feed.name}/{newest}",
                 run_config=run_config(feed, config),
-                asset_selection=[dg.AssetKey(["lake", feed.name])],
+                asset_selection=[asset_key(feed.name)],
                 tags={"feed": feed.name, "newest_day": newest.isoformat()},
             )
 
@@ -161,6 +162,6 @@ def _recovery_request(
     return dg.RunRequest(
         run_key=f"recover/{feed.name}/{now:%Y-%m-%d}",
         run_config=run_config(feed, config),
-        asset_selection=[dg.AssetKey(["lake", feed.name])],
+        asset_selection=[asset_key(feed.name)],
         tags={"feed": feed.name, **BUDGET_TAGS, JOBS_TAG: str(max_jobs)},
     )

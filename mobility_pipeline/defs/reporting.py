@@ -15,6 +15,7 @@ from mobility_pipeline.checks.finding import Finding
 from mobility_pipeline.checks.volume import BASELINE_WEEKS
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.defs.evaluations import judge, log_findings
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import to_city_day, to_partition
 from mobility_pipeline.lake.coverage import PRESENT_STATES
 from mobility_pipeline.lake.manifest import Manifest
@@ -141,7 +142,7 @@ class Report:
         city_day = manifest.city_day
         self.context.log_event(
             dg.AssetMaterialization(
-                asset_key=dg.AssetKey(["lake", self.feed.name]),
+                asset_key=asset_key(self.feed.name),
                 partition=to_partition(city_day),
                 metadata={
                     "state": manifest.state,
@@ -170,5 +171,5 @@ def find_reported(context: dg.OpExecutionContext, feed: Feed) -> Set[CityDay]:
         for event in events
         if event is not None
         and event.partition is not None
-        and event.asset_key == dg.AssetKey(["lake", feed.name])
+        and event.asset_key == asset_key(feed.name)
     }

@@ -11,6 +11,7 @@ from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.cities.known import Cities
 from mobility_pipeline.defs.asked import Asked, CityDaysConfig
 from mobility_pipeline.defs.failures import as_failures
+from mobility_pipeline.defs.keys import asset_key
 from mobility_pipeline.defs.partitions import Target, asked_since, read_target
 from mobility_pipeline.defs.quota import warn_of_quota
 from mobility_pipeline.defs.recovery_budget import state_spent
@@ -56,7 +57,7 @@ def plan_vendor_jobs(
         known = cities.create().load()
         for refused in known.refused:
             context.log.error(f"city {refused.name}: {'; '.join(refused.problems)}")
-        partitions = read_target(context, dg.AssetKey(["lake", feed.name]))
+        partitions = read_target(context, asset_key(feed.name))
         target = partitions or _read_config(config, known, values, clock.now())
         lake.create(feed).require_access()  # before anything is bought for it
         with state_spent(context, ledger, feed, clock.now()):

@@ -82,8 +82,8 @@ def _draw_job(desk: Desk, user: str, job: VendorJob, now: datetime) -> None:
 
 async def _confirm(desk: Desk, user: str, job: VendorJob) -> None:
     text = (
-        f"{number_of(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, will not be "
-        "delivered by it; whoever waits for it is told."
+        f"{number_of(len(job.areas), 'city', 'cities')}, {job.start} to {job.end}, "
+        "will not be delivered by it; whoever waits for it is told."
     )
     title, yes = f"Cancel {job.name}?", "Cancel the job"
     if not await confirm(title, [text], yes=yes, no="Keep it", is_grave=True):
