@@ -14,7 +14,7 @@ help:
 	@echo "make test   every test"
 	@echo "make check  format, lint, types, contracts, definitions"
 	@echo "make dev    the Dagster web UI, daemon and city console on your settings (.env)"
-	@echo "make bench  how fast landing and analytics are, against peers (long; 30 GB of disk)"
+	@echo "make bench  how fast landing and analytics are, against peers (long; tens of GB of disk)"
 
 demo: .venv/ready
 	$(BIN)/mobility demo $(if $(filter 0,$(UI)),--no-ui,--ui)

@@ -41,7 +41,7 @@ def main() -> None:
         results = prepare(arena, deliveries, arguments.scale, arguments.rounds, say)
         run_rounds(arena, results, arguments.rounds, say)
         run_once(arena, results, say)
-        for name in (name for name in names if name in PROGRAMS):
+        for name in [name for name in names if name in PROGRAMS]:
             say(f"{name}: by itself")
             results.programs[name] = run_program(name)
     circumstances = Circumstances(

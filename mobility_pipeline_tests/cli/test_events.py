@@ -312,3 +312,14 @@ def test_erasing_a_day_erases_its_events_and_what_was_derived_of_them(
     assert not [key for key in left if "/presence/" in key and DAY.isoformat() in key]
     again = perth.run("coverage", "erase", "--city", CITY, *span, "--yes", "--json")
     assert again.document["erased"][0]["derived_files"] == 0
+
+
+def test_purging_a_city_erases_its_ingested_events(perth: Workplace) -> None:
+    """With what was derived of them; the vendor's pings of it were never there."""
+    assert ingest(perth, *LINES[:6]).code == 0
+    assert perth.run("derive", *_SPAN, "--json").code == 0
+    purged = perth.run("cities", "retire", CITY, "--purge", "--yes", "--json")
+    assert purged.code == 0, purged.stderr
+    assert purged.document["purged"][0]["derived_files"] > 0
+    tables = open_derived_tables(read_settings(perth.environment))
+    assert tables.find(EVENTS, CityDay(CITY, DAY)) is None
