@@ -56,7 +56,9 @@ def hide_presence(rows: pl.DataFrame, k: int) -> pl.DataFrame:
 def hide_flows(rows: pl.DataFrame, k: int) -> pl.DataFrame:
     """Hide flows: of one portrait all three or none, since presence publishes their sums.
 
-    As |B| = |A| + inflow - outflow, one of the three and presence tell the others.
+    As |B| = |A| + inflow - outflow, one of the three and presence tell the others. Flows that
+    nobody knows are hidden as well, unless k is 1: that a region has such a row at all tells
+    that somebody was there.
 
     Args:
         rows: portraits 0…6 of each group, in order, with the three counts.
@@ -68,7 +70,6 @@ def hide_flows(rows: pl.DataFrame, k: int) -> pl.DataFrame:
         for name in FLOW_COUNTS
     )
     hidden = _hide_steps(inflow, outflow, stay, k)
-    hidden &= rows["inflow_count"].is_not_null().to_numpy().reshape(-1, _PORTRAITS)
     return _blank(rows, FLOW_COUNTS, hidden)
 
 

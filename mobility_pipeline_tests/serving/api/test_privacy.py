@@ -84,15 +84,16 @@ def test_flows_and_presence_tell_nothing_together(people: list[Person]) -> None:
             assert min(row[name] for name in FLOW_COUNTS) >= K
 
 
-def test_unknown_flows_are_not_called_suppressed() -> None:
-    """Null because nobody knows is another null."""
+def test_unknown_flows_are_hidden_with_their_region() -> None:
+    """A region without anybody has no such row: it would tell that somebody was there."""
     rows = pl.DataFrame(
         {
             "portrait_id": range(7),
             **{name: pl.Series([None] * 7, dtype=pl.Int32) for name in FLOW_COUNTS},
         }
     )
-    assert not hide_flows(rows, K)["suppressed"].any()
+    assert hide_flows(rows, K)["suppressed"].all()
+    assert not hide_flows(rows, 1)["suppressed"].any()
     assert FLOWS.schema.field("stay_count").nullable
 
 
