@@ -30,6 +30,7 @@ _GENDERS = [1, 2, 6]
 _BANDS = [3, 4, 5]
 _PORTRAITS = 7
 FLOW_COUNTS = ("inflow_count", "outflow_count", "stay_count")
+OD_PAIR = ("origin_region_id", "destination_region_id")
 
 
 def hide_small(rows: pl.DataFrame, table: DerivedTable, k: int) -> pl.DataFrame:
@@ -74,9 +75,45 @@ def hide_flows(rows: pl.DataFrame, k: int) -> pl.DataFrame:
 
 
 def hide_od(rows: pl.DataFrame, k: int) -> pl.DataFrame:
-    """Hide pairs of regions that few devices went between; no sums of them are published."""
-    hidden = rows["devices_count"].to_numpy() < (k if k > 1 else 0)
+    """Hide pairs of regions that few devices went between, and others that would tell them.
+
+    No sums of pairs are published, but presence may tell how many began in a region, or
+    ended there: who knows one such sum cannot tell what is hidden of it.
+
+    Args:
+        rows: of `OD`; pairs that nobody went between are not there.
+        k: counts of fewer distinct devices are hidden.
+    """
+    if k <= 1:
+        return rows.with_columns(suppressed=pl.lit(value=False))
+    regions = pl.concat(
+        [rows.select("kind", pl.col(end).alias("id")) for end in OD_PAIR]
+    )
+    numbers = regions.unique().group_by("kind").len("regions")
+    counted = rows.join(numbers, on="kind", how="left", maintain_order="left")
+    shown = [_leaves_enough(end, k) for end in OD_PAIR]
+    hidden = counted.select(hidden=~pl.all_horizontal(shown))["hidden"].to_numpy()
     return _blank(rows, ["devices_count", "trips_count"], hidden)
+
+
+def _leaves_enough(end: str, k: int) -> pl.Expr:
+    """Say which pairs may be shown to who knows the sum of those with the same end.
+
+    Pairs are hidden from the smallest on, until what is hidden may be anything: of pairs
+    below k alone it sums up to k at least, and to less than all of them can; with others it
+    sums up to 2 k at least, and to no more than the smallest that is shown.
+    """
+    group, order = ["kind", end], ["devices_count", *OD_PAIR]
+    count = pl.col("devices_count").cast(pl.Int64)
+    # Of consecutive regions, none is its own partner.
+    partners = pl.col("regions") - (pl.col("kind") == "consecutive").cast(pl.Int64)
+    few = partners - (count >= k).sum().over(group)
+    of_few = count.filter(count < k).sum().over(group)
+    rest = (count.cum_sum() - count).over(group, order_by=order)
+    is_of_few = (rest == of_few) & (rest >= k) & (rest <= (few - 1) * (k - 1))
+    is_of_more = (rest > of_few) & (rest >= 2 * k) & (rest <= count)
+    is_enough = (count >= k) & ((few == 0) | is_of_few | is_of_more)
+    return is_enough.cum_max().over(group, order_by=order)
 
 
 def hide_portraits(counts: Counts, k: int, hidden: Hidden | None = None) -> Hidden:

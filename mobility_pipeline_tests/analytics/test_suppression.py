@@ -17,6 +17,7 @@ from mobility_pipeline.analytics.suppression import (
     hide_portraits,
     hide_total,
 )
+from mobility_pipeline.schemas.derived import OD
 
 _GENDERS = [1, 2, 6]
 Published = dict[str, Counts]
@@ -159,11 +160,99 @@ def test_k_of_one_hides_nothing() -> None:
     assert not hide_flows(rows, 1)["suppressed"].any()
 
 
-def test_pairs_of_few_are_hidden_with_their_trips() -> None:
-    """No sum of pairs is published, so no other pair has to be hidden."""
-    rows = pl.DataFrame({"devices_count": [14, 15], "trips_count": [90, 15]})
-    assert hide_od(rows, 15).rows() == [(None, None, True), (15, 15, False)]
-    assert hide_od(rows, 1)["suppressed"].to_list() == [False, False]
+def make_od(pairs: dict[tuple[str, str], Counts]) -> pl.DataFrame:
+    """Make the OD rows of many worlds, each a kind by itself; nobody went = no row."""
+    made = [
+        pl.DataFrame(
+            {
+                "kind": [f"{world:08}" for world in range(len(counts))],
+                "origin_region_id": origin,
+                "destination_region_id": destination,
+                "devices_count": counts,
+                "trips_count": counts,
+            }
+        )
+        for (origin, destination), counts in pairs.items()
+    ]
+    return pl.concat(made).filter(pl.col("devices_count") > 0)
+
+
+def show_od(pairs: dict[tuple[str, str], Counts], k: int) -> dict[str, Counts]:
+    """Return what of each pair is published in each world; -1 = nothing."""
+    number = len(next(iter(pairs.values())))
+    shown = {"".join(pair): np.full(number, -1) for pair in pairs}
+    hidden = hide_od(make_od(pairs), k)
+    seen = hidden.drop_nulls("devices_count")
+    for kind, origin, destination, count, *_ in seen.rows():
+        shown[origin + destination][int(kind)] = count
+    return shown
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("is_origin", [True, False])
+def test_who_knows_a_region_s_sum_cannot_tell_its_hidden_pairs(
+    k: int, is_origin: bool
+) -> None:
+    """Who knows how many began in A, or ended: k values fit each pair that is hidden."""
+    worlds = np.array([*product(range(k + 3), repeat=5)])
+    ends = {("A", end): worlds[:, n] for n, end in enumerate("ABCDE")}
+    others = {
+        (begin, end): np.full(len(worlds), k - 1)
+        for begin, end in product("BCD", "ABCDE")
+    }
+    pairs = ends | others
+    if not is_origin:
+        pairs = {(end, begin): counts for (begin, end), counts in pairs.items()}
+    shown = show_od(pairs, k)
+    known = {"sum": worlds.sum(axis=1)}
+    # Who knows a small sum knows of few; one near all that was tried, of worlds beyond.
+    is_many = (known["sum"] >= 2 * k) & (known["sum"] <= 4 * k)
+    assert any((counts[is_many] >= k).any() for counts in shown.values())
+    for pair, counts in ends.items():
+        mask = shown["".join(pair if is_origin else pair[::-1])] < 0
+        told = told_at_least(
+            {name: values[is_many] for name, values in (shown | known).items()},
+            counts[is_many],
+            mask[is_many],
+        )
+        assert told >= k
+
+
+def od_of(*rows: tuple[str, str, int], kind: str = "first_last") -> pl.DataFrame:
+    """Make rows of OD."""
+    return pl.DataFrame(
+        [(kind, *row, row[2] * 2) for row in rows],
+        list(OD.schema.names),
+        orient="row",
+    )
+
+
+def test_pair_that_presence_would_tell_is_hidden() -> None:
+    """43 began in RA: 20 stayed and 20 went to RB, so 3 went to RC."""
+    rows = od_of(("RA", "RA", 20), ("RA", "RB", 20), ("RA", "RC", 3))
+    assert hide_od(rows, 15)["suppressed"].all()
+    assert not hide_od(rows, 1)["suppressed"].any()
+
+
+@pytest.mark.parametrize("kind", ["first_last", "consecutive"])
+def test_pairs_are_shown_where_none_is_of_few(kind: str) -> None:
+    """Of consecutive regions, none is its own partner. Nobody went = a pair of few."""
+    rows = [("RA", "RB", 15), ("RB", "RA", 40)]
+    if kind == "first_last":
+        rows += [("RA", "RA", 15), ("RB", "RB", 16)]
+    assert not hide_od(od_of(*rows, kind=kind), 15)["suppressed"].any()
+    hidden = hide_od(od_of(*rows[1:], kind=kind), 15)
+    assert hidden.drop_nulls().rows() == [(kind, "RB", "RA", 40, 80, False)]
+    assert hidden.filter("suppressed")["trips_count"].null_count() == len(rows) - 2
+
+
+def test_pairs_of_few_hide_no_others_where_they_are_many() -> None:
+    """20 from RA to RB; from RA to ten others, and from ten others to RB, 3 each."""
+    few = [row for n in range(10) for row in (("RA", f"R{n}", 3), (f"R{n}", "RB", 3))]
+    hidden = hide_od(od_of(("RA", "RB", 20), *few), 15)
+    assert hidden.filter(~pl.col("suppressed")).rows() == [
+        ("first_last", "RA", "RB", 20, 40, False)
+    ]
 
 
 @pytest.mark.parametrize(
