@@ -1,6 +1,6 @@
 """The HTTP API as one application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -12,13 +12,13 @@ from mobility_pipeline.serving.api.device_lists import (
     Pseudonymize,
     add_device_list_route,
 )
-from mobility_pipeline.serving.api.error_shape import ERROR_RESPONSES
+from mobility_pipeline.serving.api.documents import ERROR_RESPONSES
 from mobility_pipeline.serving.api.errors import add_error_handlers
 from mobility_pipeline.serving.api.gate import SECURITY_SCHEMES, RateLimit, make_gate
 from mobility_pipeline.serving.api.heat import add_heat_routes
 from mobility_pipeline.serving.api.keys import ApiKeys
 from mobility_pipeline.serving.api.listings import add_listing_routes
-from mobility_pipeline.serving.api.responses import Responder
+from mobility_pipeline.serving.api.responses import HeadAsGet, Responder
 from mobility_pipeline.serving.api.tables import add_table_routes
 
 _DESCRIPTION = """
@@ -54,12 +54,17 @@ def make_app(
     def now_s() -> float:
         return now().timestamp()
 
+    def find_parameters(path: str) -> Sequence[str]:
+        described = app.openapi()["paths"][path]["get"].get("parameters", ())
+        return [parameter["name"] for parameter in described]
+
     app = FastAPI(
         title="Mobility API", version="1", description=_DESCRIPTION, redoc_url=None
     )
+    app.add_middleware(HeadAsGet)
     add_error_handlers(app)
     gate = make_gate(keys, RateLimit(limit, now_s))
-    responder = Responder(now_s)
+    responder = Responder(now_s, find_parameters)
     router = APIRouter(dependencies=[Depends(gate)], responses=ERROR_RESPONSES)
     add_classic_routes(router, answers, responder)
     add_device_list_route(router, answers, responder, gate, pseudonymize)

@@ -12,6 +12,14 @@ from fastapi import APIRouter, Request, Response
 
 from mobility_pipeline.analytics.suppression import FLOW_COUNTS
 from mobility_pipeline.serving.api.answers import Answers, Found
+from mobility_pipeline.serving.api.documents import (
+    Count,
+    Envelope,
+    RegionFlows,
+    RegionPortrait,
+    Resting,
+    answered,
+)
 from mobility_pipeline.serving.api.flow_answers import flow_between_hours
 from mobility_pipeline.serving.api.formats import JSON, write_json
 from mobility_pipeline.serving.api.provenance import Provenance
@@ -49,7 +57,11 @@ def add_classic_routes(
 ) -> None:
     """Add those of the predecessor's routes that count people of one region."""
 
-    @router.get("/v1/userCountByRegionAndTime", summary="People in a region in an hour")
+    @router.get(
+        "/v1/userCountByRegionAndTime",
+        summary="People in a region in an hour",
+        responses=answered(Envelope[Count, Resting]),
+    )
     async def count_users(
         request: Request,
         region_id: RegionId,
@@ -64,7 +76,11 @@ def add_classic_routes(
 
         return await responder.give(request, (JSON,), make, is_quick=True)
 
-    @router.get("/v1/regionPortrait", summary="Who is in a region: gender and age band")
+    @router.get(
+        "/v1/regionPortrait",
+        summary="Who is in a region: gender and age band",
+        responses=answered(Envelope[RegionPortrait, Resting]),
+    )
     async def describe_region(
         request: Request,
         region_id: RegionId,
@@ -87,6 +103,7 @@ def add_classic_routes(
     @router.get(
         "/v1/regionInflowOutflow",
         summary="People who came into a region and left it, from one hour to another",
+        responses=answered(list[RegionFlows]),
     )
     async def compare_hours(
         request: Request,

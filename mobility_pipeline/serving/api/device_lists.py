@@ -14,6 +14,12 @@ from mobility_pipeline.analytics.portrait import choose_people
 from mobility_pipeline.errors import NotAllowedError
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import count_of, envelop
+from mobility_pipeline.serving.api.documents import (
+    DeviceList,
+    Envelope,
+    Resting,
+    answered,
+)
 from mobility_pipeline.serving.api.formats import JSON
 from mobility_pipeline.serving.api.gate import Gate
 from mobility_pipeline.serving.api.keys import ApiKey
@@ -49,7 +55,9 @@ def add_device_list_route(
     """
 
     @router.get(
-        "/v1/userListByRegionAndTime", summary="Pseudonyms of the devices in a region"
+        "/v1/userListByRegionAndTime",
+        summary="Pseudonyms of the devices in a region",
+        responses=answered(Envelope[DeviceList, Resting]),
     )
     async def list_users(
         request: Request,

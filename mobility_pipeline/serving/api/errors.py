@@ -102,7 +102,7 @@ async def _answer_http(request: "Request", error: Exception) -> Response:
     status = error.status_code
     words = {
         404: f"there is no {request.url.path}: see /openapi.json",
-        405: "only GET is answered here",
+        405: "only GET and HEAD are answered here",
     }
     message = words.get(status, http.HTTPStatus(status).phrase)
     return refuse(status, message, {}, error.headers)

@@ -17,6 +17,13 @@ from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.schemas.derived import PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
 from mobility_pipeline.serving.api.classic import envelop, portrait_of
+from mobility_pipeline.serving.api.documents import (
+    Envelope,
+    HeatMap,
+    Resting,
+    answered,
+    answered_as,
+)
 from mobility_pipeline.serving.api.formats import JSON, PNG
 from mobility_pipeline.serving.api.hours import LocalHour
 from mobility_pipeline.serving.api.places import Place
@@ -49,7 +56,11 @@ def add_heat_routes(router: APIRouter, answers: Answers, responder: Responder) -
     """Add the heat map as JSON and as a picture."""
     pictures = Pictures(answers.min_devices)
 
-    @router.get("/v1/allRegionsHeatMap", summary="People in every region of a city")
+    @router.get(
+        "/v1/allRegionsHeatMap",
+        summary="People in every region of a city",
+        responses=answered(Envelope[HeatMap, Resting]),
+    )
     async def list_regions(
         request: Request,
         city: OptionalCityKey = None,
@@ -72,7 +83,7 @@ def add_heat_routes(router: APIRouter, answers: Answers, responder: Responder) -
         "/v1/allRegionsHeatMap.png",
         summary="A map of people in every region of a city",
         response_class=Response,
-        responses={200: {"content": {PNG: {}}}},
+        responses=answered_as(PNG),
     )
     async def draw_regions(
         request: Request,

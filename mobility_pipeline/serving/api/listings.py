@@ -8,6 +8,14 @@ from fastapi import APIRouter, Request, Response
 from mobility_pipeline.cities.city import City, CityDay
 from mobility_pipeline.schemas.derived import DERIVED_TABLES, PRESENCE
 from mobility_pipeline.serving.api.answers import Answers
+from mobility_pipeline.serving.api.documents import (
+    CityRow,
+    CoverageRow,
+    Envelope,
+    Items,
+    ListingRests,
+    answered,
+)
 from mobility_pipeline.serving.api.formats import (
     JSON,
     TABLE,
@@ -48,7 +56,11 @@ def add_listing_routes(
 ) -> None:
     """Add cities and coverage."""
 
-    @router.get("/v1/cities", summary="The cities there are")
+    @router.get(
+        "/v1/cities",
+        summary="The cities there are",
+        responses=answered(Envelope[Items[CityRow], ListingRests], TABLE),
+    )
     async def list_cities(request: Request) -> Response:
         def make(media: str) -> Written:
             cities = answers.places.cities().values()
@@ -59,7 +71,11 @@ def add_listing_routes(
 
         return await responder.give(request, TABLE, make)
 
-    @router.get("/v1/coverage", summary="Which days of a city there are, and why not")
+    @router.get(
+        "/v1/coverage",
+        summary="Which days of a city there are, and why not",
+        responses=answered(Envelope[Items[CoverageRow], ListingRests], TABLE),
+    )
     async def list_coverage(
         request: Request, city: CityKey, start: From, to: To
     ) -> Response:

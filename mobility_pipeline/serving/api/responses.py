@@ -2,13 +2,15 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mobility_pipeline.errors import QuestionRefusedError
 from mobility_pipeline.serving.api.days import FRESH_S
 from mobility_pipeline.serving.api.formats import choose_format
 from mobility_pipeline.serving.api.memory import NotInMemoryError, reading_nothing
@@ -35,13 +37,19 @@ class _Kept:
 class Responder:
     """Answers requests; an answer is made once in `FRESH_S`, whoever asks."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        now_s: Callable[[], float],
+        find_parameters: Callable[[str], Sequence[str]],
+    ) -> None:
         """Begin with nothing kept.
 
         Args:
             now_s: seconds of a clock that only goes forward.
+            find_parameters: path -> names of what may be asked there.
         """
         self._now_s = now_s
+        self._find_parameters = find_parameters
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
         self._bytes = 0
 
@@ -65,11 +73,14 @@ class Responder:
 
         Raises:
             FormatRefusedError: none of them is accepted.
+            QuestionRefusedError: a parameter is unknown, so that it would change nothing,
+                or comes twice.
         """
         media = choose_format(request.headers.get("accept"), offered)
         key = (request.url.path, request.url.query, media)
         kept = self._kept.get(key)
         if kept is None or self._now_s() - kept.at_s >= FRESH_S:
+            self._check_parameters(request)
             written = _make_at_once(make, media) if is_quick else None
             if written is None:
                 written = await run_in_threadpool(make, media)
@@ -78,6 +89,15 @@ class Responder:
                 self._keep(key, kept)
         return _respond(request, kept, is_secret)
 
+    def _check_parameters(self, request: Request) -> None:
+        known = self._find_parameters(request.url.path)
+        sent = [name for name, _ in request.query_params.multi_items()]
+        if any(name not in known for name in sent):
+            takes = ", ".join(known) or "none"
+            raise QuestionRefusedError(f"a parameter is unknown: this takes {takes}")
+        if len({*sent}) < len(sent):
+            raise QuestionRefusedError("a parameter comes more than once")
+
     def _keep(self, key: tuple[str, str, str], kept: _Kept) -> None:
         old = self._kept.pop(key, None)
         self._kept[key] = kept
@@ -85,6 +105,24 @@ class Responder:
         while self._bytes > _KEPT_BYTES:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= _weight(dropped)
+
+
+class HeadAsGet:
+    """Answers HEAD as GET; the server leaves the body out.
+
+    References:
+        RFC 9110, section 9.3.2.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request."""
+        if scope.get("method") == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def _make_at_once(make: Callable[[str], Written], media: str) -> Written | None:

@@ -14,6 +14,14 @@ from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import FLOWS, OD, PRESENCE, DerivedTable
 from mobility_pipeline.serving.api.answers import Answers
+from mobility_pipeline.serving.api.documents import (
+    ROWS,
+    Envelope,
+    Items,
+    Responses,
+    Resting,
+    answered,
+)
 from mobility_pipeline.serving.api.formats import (
     CSV,
     GEOJSON,
@@ -102,18 +110,30 @@ HourlyQuestion = Annotated[_Hourly, Depends()]
 def add_table_routes(router: APIRouter, answers: Answers, responder: Responder) -> None:
     """Add presence, flows and OD."""
 
-    @router.get("/v1/presence", summary="People by region and local hour")
+    @router.get(
+        "/v1/presence",
+        summary="People by region and local hour",
+        responses=_described(PRESENCE, REGION_TABLE),
+    )
     async def list_presence(request: Request, asked: HourlyQuestion) -> Response:
         found = asked.of(PRESENCE)
         return await _answer(request, answers, responder, found, REGION_TABLE)
 
-    @router.get("/v1/flows", summary="People who came, left, stayed; hour by hour")
+    @router.get(
+        "/v1/flows",
+        summary="People who came, left, stayed; hour by hour",
+        responses=_described(FLOWS, REGION_TABLE),
+    )
     async def list_flows(request: Request, asked: HourlyQuestion) -> Response:
         """From the hour before; counts are null where that was not observed."""
         found = asked.of(FLOWS)
         return await _answer(request, answers, responder, found, REGION_TABLE)
 
-    @router.get("/v1/od", summary="Devices and trips from region to region by day")
+    @router.get(
+        "/v1/od",
+        summary="Devices and trips from region to region by day",
+        responses=_described(OD, TABLE),
+    )
     async def list_od(
         request: Request,
         city: CityKey,
@@ -141,6 +161,11 @@ def days_of(start: date, end: date) -> Sequence[date]:
             f"from and to must be in order, and {MAX_DAYS} days at most"
         )
     return [start + timedelta(days=number) for number in range(length)]
+
+
+def _described(table: DerivedTable, offered: tuple[str, ...]) -> Responses:
+    row = ROWS[table.name]
+    return answered(Envelope[Items[row], Resting], offered)
 
 
 def _pick(**wanted: object) -> Pick:

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import requests
 from shapely.geometry import Point, shape
 
 from mobility_pipeline.errors import FormatRefusedError
@@ -118,6 +119,17 @@ def test_etag(exact: Client, media: str) -> None:
         "/v1/presence", **DAY, headers={**headers, "If-None-Match": '"x"'}
     )
     assert other.content == first.content
+
+
+def test_head_is_get_without_the_body(exact: Client) -> None:
+    """Same headers, same refusals."""
+    url, key = f"{exact.url}/v1/cities", {"X-API-Key": exact.keys["reader"]}
+    got = requests.get(url, headers=key, timeout=20)
+    head = requests.head(url, headers=key, timeout=20)
+    assert (head.status_code, head.content) == (200, b"")
+    same = ("ETag", "Content-Type", "Content-Length")
+    assert [head.headers[name] for name in same] == [got.headers[name] for name in same]
+    assert requests.head(url, timeout=20).status_code == 401
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50, 10_000])

@@ -85,6 +85,9 @@ def test_unknown_is_404(exact: Client, path: str, asked: dict[str, Any]) -> None
         ("/v1/presence", {**RANGE, "cursor": "2025-06-12.0.00000000"}),
         ("/v1/presence", {**RANGE, "cursor": "2025-06-11.0.00000000"}),
         ("/v1/od", {**RANGE, "kind": "other"}),
+        ("/v1/od", {**RANGE, "region_id": "RA"}),
+        ("/v1/cities", {"city": SHANGHAI}),
+        (COUNT, {**HERE, "portrait_id": [1, 2]}),
         (
             "/v1/regionInflowOutflow",
             {"region_id": "RA", "start_time": "2025061111", "end_time": "2025061110"},
