@@ -32,7 +32,7 @@ from mobility_pipeline.resources.clients import (
     open_lake_bucket,
     open_registry,
 )
-from mobility_pipeline.resources.derived import find_derived_of
+from mobility_pipeline.resources.derived import find_derived_of, rejected_lines_folder
 from mobility_pipeline.schemas.feeds import Feed
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.ledger import open_ledger
@@ -107,6 +107,7 @@ def erase(
         return STOPPED
     if not dry_run:
         _erase(settings, erasures)
+        _name_rejected_lines(settings, erasures)
     title = "would be erased:" if dry_run else "erased, never to be asked for again:"
     document = {"erased": [] if dry_run else documents, "planned": documents}
     answer(as_json, document, make_table(_COLUMNS, rows, title=title))
@@ -187,3 +188,15 @@ def _erase(settings: Settings, erasures: Sequence[Erasure]) -> None:
                 )
             for derived in found:
                 report_erased(instance, derived.table, derived.stock.city_day, reason)
+
+
+def _name_rejected_lines(settings: Settings, erasures: Sequence[Erasure]) -> None:
+    """Say where lines of events are that have no day, so that they were not erased."""
+    for city in sorted({erasure.city for erasure in erasures}):
+        folder = rejected_lines_folder(settings) / city
+        if any(folder.glob("*.tsv")):
+            STDERR.print(
+                f"rejected lines of {city} may be of these days, too: see {folder}",
+                markup=False,
+                soft_wrap=True,
+            )

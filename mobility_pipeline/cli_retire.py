@@ -34,10 +34,11 @@ from mobility_pipeline.resources.clients import (
     open_lake_bucket,
     open_registry,
 )
-from mobility_pipeline.resources.derived import find_derived_of
+from mobility_pipeline.resources.derived import erase_rejected_lines, find_derived_of
 from mobility_pipeline.settings import Settings, load_settings
 from mobility_pipeline.vendor.held_areas import find_held_areas
 from mobility_pipeline.vendor.ledger import Ledger, open_ledger
+from mobility_pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from mobility_pipeline.cities.registry import Registry
@@ -115,6 +116,9 @@ def _purge(
     for purge in purges:
         _erase(settings, ledger, purge, f"purged by {settings.user}")
         _erase_derived(settings, ledger, purge.feed, key)
+    rejected = erase_rejected_lines(settings, key)
+    if rejected:
+        STDERR.print(f"{number_of(rejected, 'file')} of rejected lines went too")
     left = _find_left(ledger, key, purges)
     document = {
         "retired": key,

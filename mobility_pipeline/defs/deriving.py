@@ -107,7 +107,7 @@ class Lacking:
         more = len(named) - _NAMED_AT_MOST
         return [
             f"{len(self.missing)} city-days have no pings in the lake to derive from "
-            "(`mobility gaps` says why): "
+            "(`mobility gaps` says why; `mobility events ingest` brings events): "
             + "; ".join(named[:_NAMED_AT_MOST])
             + (f"; and {more} more cities" if more > 0 else "")
         ]

@@ -19,6 +19,7 @@ from mobility_pipeline.resources.clients import (
     open_analytics_bucket,
     source_feed,
 )
+from mobility_pipeline.resources.derived import rejected_lines_folder
 from mobility_pipeline.resources.lakes import make_lake
 from mobility_pipeline.resources.profiles import open_profiles
 from mobility_pipeline.resources.regions import find_cells, open_region_map
@@ -102,7 +103,7 @@ def open_ingestion(settings: Settings, city: City) -> Ingestion:
         city=city,
         tables=open_derived_tables(settings),
         cells=find_cells(settings, city),
-        folder=settings.mobility_home / "quarantine" / EVENTS.name,
+        folder=rejected_lines_folder(settings),
         hold=partial(open_ledger(settings.ledger_url).landing_lock, EVENTS.name),
     )
 

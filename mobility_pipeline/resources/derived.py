@@ -1,6 +1,7 @@
-"""What lies beside a city's pings: derived tables and ingested events."""
+"""What lies beside a city's pings: derived tables, ingested events and rejected lines."""
 
 from datetime import date
+from pathlib import Path
 
 from mobility_pipeline.lake.erase import DerivedStock, find_derived
 from mobility_pipeline.resources.clients import open_analytics_bucket, source_feed
@@ -37,3 +38,16 @@ def find_derived_of(
     bucket = open_analytics_bucket(settings)
     tables = (EVENTS, *DERIVED_TABLES.values())
     return tuple(find_derived(bucket, tables, city, start, end))
+
+
+def rejected_lines_folder(settings: Settings) -> Path:
+    """Return where the rejected lines of events are, in a folder for each city."""
+    return settings.mobility_home / "quarantine" / "events"
+
+
+def erase_rejected_lines(settings: Settings, city: str) -> int:
+    """Delete the rejected lines of a city's events: they name devices; returns the files."""
+    files = [*(rejected_lines_folder(settings) / city).glob("*.tsv")]
+    for file in files:
+        file.unlink()
+    return len(files)

@@ -315,7 +315,10 @@ def test_erasing_a_day_erases_its_events_and_what_was_derived_of_them(
 
 
 def test_purging_a_city_erases_its_ingested_events(perth: Workplace) -> None:
-    """With what was derived of them; the vendor's pings of it were never there."""
+    """And what was derived of them, and the lines that were none."""
+    rejected = ingest(perth, *LINES[:6], "no event").document["quarantine"][0]
+    erased = perth.run("coverage", "erase", *_SPAN, "--yes")
+    assert str(Path(rejected).parent) in erased.stderr
     assert ingest(perth, *LINES[:6]).code == 0
     assert perth.run("derive", *_SPAN, "--json").code == 0
     purged = perth.run("cities", "retire", CITY, "--purge", "--yes", "--json")
@@ -323,3 +326,4 @@ def test_purging_a_city_erases_its_ingested_events(perth: Workplace) -> None:
     assert purged.document["purged"][0]["derived_files"] > 0
     tables = open_derived_tables(read_settings(perth.environment))
     assert tables.find(EVENTS, CityDay(CITY, DAY)) is None
+    assert not Path(rejected).exists()
