@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from limits import RateLimitItem
 
 from mobility_pipeline.serving.api.answers import Answers
@@ -58,7 +59,8 @@ def make_app(
         described = app.openapi()["paths"][path]["get"].get("parameters", ())
         return [parameter["name"] for parameter in described]
 
-    app = FastAPI(
+    # Its page at /docs needs nothing from other servers.
+    app = FastAPIOffline(
         title="Mobility API", version="1", description=_DESCRIPTION, redoc_url=None
     )
     app.add_middleware(HeadAsGet)

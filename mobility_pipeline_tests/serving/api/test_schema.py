@@ -1,5 +1,7 @@
 """The OpenAPI document, and what a machine finds that asks by it."""
 
+import re
+
 import requests
 import schemathesis
 from hypothesis import given, settings
@@ -28,6 +30,17 @@ def test_every_route_is_described(exact: Client) -> None:
     assert document["security"] == [{"ApiKey": []}]
     for path in document["paths"].values():
         assert {"401", "404", "422", "429"} <= set(path["get"]["responses"])
+
+
+def test_page_of_the_document_needs_no_other_server(exact: Client) -> None:
+    """Nobody has to be online, and nobody else learns who reads it."""
+    page = requests.get(f"{exact.url}/docs", timeout=20)
+    named = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert page.status_code == 200
+    assert len(named) >= 2
+    for path in named:
+        assert requests.get(f"{exact.url}{path}", timeout=20).status_code == 200
+    assert "https://" not in page.text
 
 
 def test_answers_are_as_described(exact: Client, private: Client) -> None:
