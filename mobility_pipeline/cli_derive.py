@@ -41,6 +41,7 @@ def derive(start: str, end: str, keys: tuple[str, ...], as_json: bool) -> int:
             {"city": city_day.city, "date": city_day.date.isoformat()}
             for city_day in missing
         ],
+        "failures": failures,
     }
     rows = [(city_day.city, city_day.date) for city_day in missing]
     title = (

@@ -75,7 +75,8 @@ def test_every_ping_is_counted_and_presence_is_who_was_where(
     utc_days = (day - timedelta(days=1), day, newest)
     assert workplace.request(utc_days[0], newest).code == 0
     answer = workplace.run("derive", *_span(day, day), "--json")
-    assert (answer.code, answer.document) == (0, {"derived": 2, "missing": []})
+    done = {"derived": 2, "missing": [], "failures": []}
+    assert (answer.code, answer.document) == (0, done)
     for city, zone in ((VANCOUVER, "America/Vancouver"), (NAIROBI, "Africa/Nairobi")):
         for utc_day in utc_days:
             fixes = tables.read_manifest(POSITIONFIXES, CityDay(city, utc_day))
@@ -126,7 +127,10 @@ def test_days_without_pings_are_named_and_the_others_kept(
         land(workplace, city, DAY, "a")
     answer = workplace.run("derive", *_span(DAY, NEXT), "--json")
     missing = [{"city": VANCOUVER, "date": NEXT.isoformat()}]
-    assert (answer.code, answer.document) == (1, {"derived": 3, "missing": missing})
+    assert (answer.code, answer.document["missing"]) == (1, missing)
+    assert answer.document["derived"] == 3
+    (failure,) = answer.document["failures"]
+    assert "have no pings in the lake" in failure
     assert f"{VANCOUVER} {NEXT}" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert tables.read_manifest(PRESENCE, CityDay(VANCOUVER, NEXT)) is None
