@@ -34,4 +34,4 @@ def clock() -> Clock:
 @pytest.fixture
 def client(vendor: FakeVendor, clock: Clock) -> VerasetClient:
     """The client of that vendor, with a short time-out."""
-    return VerasetClient(vendor.url, KEY, sleep=clock.sleep, timeout_s=(0.3, 0.3))
+    return VerasetClient(vendor.url, KEY, sleep=clock.sleep, timeout_s=(1, 1))
