@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mobility_pipeline.analytics.ingestion import Ingested
 
 _SECONDS = "time_in_seconds"
+_LINE_BYTES = 8_192
+"""Longer lines are cut; at 4 bytes a character at most, they stay too long for an event."""
 
 
 @click.group(help="Events of a mobile network, as lines imsi|cell_id|lat|lon|epoch_ms.")
@@ -73,11 +75,13 @@ def ingest(source: str, key: str, as_json: bool) -> int:
 def _read(source: str) -> Iterator[str]:
     """Yield lines without their ends; bytes that are no text become U+FFFD.
 
+    A line that is too long is cut: a file without line ends must fit into memory, too.
+
     Raises:
         UsageError: it begins with what is no UTF-8 text, as compressed files do.
     """
     with click.open_file(source, "rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(_split_lines(file), start=1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
@@ -88,6 +92,14 @@ def _read(source: str) -> Iterator[str]:
                     ) from None
                 text = line.decode("utf-8", "replace")
             yield text.rstrip("\r\n")
+
+
+def _split_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines; of one that is too long, its beginning."""
+    while line := file.readline(_LINE_BYTES):
+        yield line
+        while len(line) == _LINE_BYTES and not line.endswith(b"\n"):
+            line = file.readline(_LINE_BYTES)
 
 
 def _tell_dagster(settings: Settings, city: City, done: "Ingested") -> None:

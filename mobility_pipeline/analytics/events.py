@@ -15,6 +15,7 @@ from mobility_pipeline.analytics.devices import IMSI
 from mobility_pipeline.schemas.events import EVENTS
 
 (
+    TOO_LONG,
     NOT_UTF8,
     FIELD_COUNT,
     BAD_IMSI,
@@ -23,6 +24,7 @@ from mobility_pipeline.schemas.events import EVENTS
     BAD_TIME,
     TIME_IN_SECONDS,
 ) = REASONS = (
+    "too_long",
     "not_utf8",
     "field_count",
     "bad_imsi",
@@ -32,6 +34,9 @@ from mobility_pipeline.schemas.events import EVENTS
     "time_in_seconds",
 )
 """Why a line is no event, in the order in which they are asked."""
+
+MAX_LINE_CHARACTERS = 1_000
+"""An event has some 60."""
 
 _NAMES = ("device_id", "cell_id", "lat", "lon", "epoch_ms")
 _IMSI = r"^[!-{}~]{1,64}$"
@@ -55,6 +60,7 @@ def parse_events(
 ) -> ParsedEvents:
     """Parse lines; every line is an event or is rejected for the first reason that holds.
 
+    * too_long: more than `MAX_LINE_CHARACTERS`; who reads lines may cut it after one more.
     * not_utf8: holds U+FFFD, which stands for bytes that are no text.
     * field_count: not exactly 5 fields.
     * bad_imsi: empty, or with blanks or control characters inside.
@@ -133,7 +139,9 @@ def _judge(has_cells: bool, newest: datetime) -> pl.Expr:
     in_seconds = pl.col("epoch_ms").is_between(first_ms // 1000, last_ms // 1000)
     unknown = pl.col("cell_lat").is_null() if has_cells else pl.lit(value=False)
     return (
-        pl.when(pl.col("line").str.contains("\ufffd", literal=True))
+        pl.when(pl.col("line").str.len_chars() > MAX_LINE_CHARACTERS)
+        .then(pl.lit(TOO_LONG))
+        .when(pl.col("line").str.contains("\ufffd", literal=True))
         .then(pl.lit(NOT_UTF8))
         .when(pl.col("fields_count") != len(_NAMES))
         .then(pl.lit(FIELD_COUNT))

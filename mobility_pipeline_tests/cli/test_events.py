@@ -327,3 +327,13 @@ def test_purging_a_city_erases_its_ingested_events(perth: Workplace) -> None:
     tables = open_derived_tables(read_settings(perth.environment))
     assert tables.find(EVENTS, CityDay(CITY, DAY)) is None
     assert not Path(rejected).exists()
+
+
+def test_line_without_end_is_cut_and_rejected(perth: Workplace) -> None:
+    """Nor is what follows its cut taken for a line of its own."""
+    endless = "x" * 8_192 + LINES[0] + "y" * 100_000
+    answer = ingest(perth, LINES[0], endless, LINES[1])
+    assert answer.code == 1, answer.stderr
+    assert (answer.document["new"], answer.document["rejected"]) == (2, {"too_long": 1})
+    (path,) = answer.document["quarantine"]
+    assert Path(path).stat().st_size < 10_000
