@@ -137,22 +137,24 @@ def hide_portraits(counts: Counts, k: int, hidden: Hidden | None = None) -> Hidd
     return result
 
 
-def hide_total(total: Counts, shown: pl.DataFrame, k: int) -> Hidden:
+def hide_total(total: Counts, shown: pl.DataFrame, regions: int, k: int) -> Hidden:
     """Say which portraits of everybody in a city are hidden: they tell of its regions.
 
     Args:
         total: people of the portraits 0…6 in one hour, each counted once.
         shown: rows of `PRESENCE` of that hour, with what is hidden of the regions.
+        regions: how many the city has; those without anybody have no rows.
         k: counts of fewer distinct devices are hidden.
     """
-    hidden = _tells_hidden(shown, total, k).reshape(1, -1)
+    hidden = _tells_hidden(shown, total, regions, k).reshape(1, -1)
     return hide_portraits(total.reshape(1, -1), k, hidden)[0]
 
 
-def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
+def _tells_hidden(rows: pl.DataFrame, totals: Counts, regions: int, k: int) -> Hidden:
     """Say which totals would tell what the regions hide.
 
-    They do where they leave less than k for the hidden ones, where only one is hidden, and
+    They do where they leave less than k for the hidden ones (nobody: that all of them are
+    empty), where only one is hidden, and
     where they leave so much that, each below k, none of the hidden ones can be nobody: of
     28 in two regions, each has 14. What is left beyond that shows that some are not below k.
 
@@ -161,11 +163,13 @@ def _tells_hidden(rows: pl.DataFrame, totals: Counts, k: int) -> Hidden:
     """
     sums = (
         rows.group_by("portrait_id")
-        .agg(pl.col("devices_count").sum(), pl.col("suppressed").sum())
+        .agg(
+            pl.col("devices_count").sum(), (~pl.col("suppressed")).sum().alias("shown")
+        )
         .sort("portrait_id")
     )
     rest = totals - sums["devices_count"].to_numpy()
-    number = sums["suppressed"].to_numpy()
+    number = regions - sums["shown"].to_numpy().astype(np.int64)
     is_full = (rest > (number - 1) * (k - 1)) & (rest <= number * (k - 1))
     return (number == 1) | ((number > 1) & (rest >= 0) & ((rest < k) | is_full))
 

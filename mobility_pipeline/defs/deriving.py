@@ -25,6 +25,7 @@ from mobility_pipeline.errors import (
 )
 from mobility_pipeline.resources.adapters import AnalyticsResource, CitiesResource
 from mobility_pipeline.schemas.derived import DerivedTable
+from mobility_pipeline.wording import number_of
 
 if TYPE_CHECKING:
     # Polars and compiled loops take a second to load; most runs need neither.
@@ -106,7 +107,8 @@ class Lacking:
         ]
         more = len(named) - _NAMED_AT_MOST
         return [
-            f"{len(self.missing)} city-days have no pings in the lake to derive from "
+            f"{number_of(len(self.missing), 'city-day')} without pings in the lake to derive "
+            "from "
             "(`mobility gaps` says why; `mobility events ingest` brings events): "
             + "; ".join(named[:_NAMED_AT_MOST])
             + (f"; and {more} more cities" if more > 0 else "")

@@ -265,14 +265,17 @@ def test_pairs_of_few_hide_no_others_where_they_are_many() -> None:
         ([5, 5, 4], True),  # fewer than k are left
         ([5, 5, 5], False),
         ([14], True),
+        ([0, 0], True),  # nobody is left: the hidden ones are empty
+        ([14, 1, 0], False),
+        ([15, 16], False),  # all are shown
     ],
 )
 def test_total_of_a_city_is_hidden_where_it_tells_of_a_region(
     hidden: list[int], is_hidden: bool
 ) -> None:
     """Beside a region of 40 people that is shown; k is 15."""
-    k = 15
-    counts = [40, *hidden]
+    k, regions = 15, 1 + len(hidden)
+    counts = [40, *filter(None, hidden)]  # a region without anybody has no rows
     rows = pl.DataFrame(
         {
             "portrait_id": [portrait for portrait in range(7) for _ in counts],
@@ -287,4 +290,4 @@ def test_total_of_a_city_is_hidden_where_it_tells_of_a_region(
         }
     )
     total = np.array([sum(counts), 0, 0, 0, 0, 0, sum(counts)])
-    assert bool(hide_total(total, rows, k)[0]) is is_hidden
+    assert bool(hide_total(total, rows, regions, k)[0]) is is_hidden

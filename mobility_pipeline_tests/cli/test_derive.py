@@ -130,7 +130,7 @@ def test_days_without_pings_are_named_and_the_others_kept(
     assert (answer.code, answer.document["missing"]) == (1, missing)
     assert answer.document["derived"] == 3
     (failure,) = answer.document["failures"]
-    assert "have no pings in the lake" in failure
+    assert "1 city-day without pings in the lake" in failure
     assert f"{VANCOUVER} {NEXT}" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert tables.read_manifest(PRESENCE, CityDay(VANCOUVER, NEXT)) is None

@@ -4,6 +4,7 @@ What stands in the lake is looked at again after `FRESH_S`; rows are kept by the
 their manifest, so that they are read again only when they changed.
 """
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ class Day:
 
     manifest: DerivedManifest
     sha256: str
-    """Hex digest of the manifest: changes when the rows may."""
+    """Hex digest of what may be published: it must not tell what may not."""
     rows: pl.DataFrame
 
     groups: Mapping[tuple[datetime, str], tuple[int, int]]
@@ -132,7 +133,7 @@ class Days:
             # Rows and manifest are two reads: somebody may have published in between.
             if self._tables.read_manifest(table, city_day) == manifest:
                 shown = hide_small(rows, table, self._min_devices)
-                return Day(manifest, manifest.sha256, shown, _find_groups(shown))
+                return Day(manifest, _digest(shown), shown, _find_groups(shown))
 
     def _keep(self, key: tuple[str, CityDay], day: Day | None) -> None:
         with self._lock:
@@ -145,6 +146,10 @@ class Days:
             while size > _ROWS_BYTES and len(self._days) > 1:
                 _, dropped = self._days.popitem(last=False)
                 size -= dropped.rows.estimated_size()
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    return hashlib.sha256(rows.write_ipc(None).getbuffer()).hexdigest()
 
 
 def _find_groups(rows: pl.DataFrame) -> Mapping[tuple[datetime, str], tuple[int, int]]:

@@ -210,7 +210,7 @@ def _count_city(answers: Answers, heat: Heat) -> dict[str, Any]:
         return portrait_of(counted, answers.min_devices)
     exact = counted["devices_count"].to_numpy().astype(np.int64)
     k = answers.min_devices
-    masked = hide_total(exact, heat.rows, k)
+    masked = hide_total(exact, heat.rows, len(heat.place.names), k)
     shown = counted.with_columns(
         devices_count=pl.when(~pl.Series(masked)).then("devices_count")
     )
