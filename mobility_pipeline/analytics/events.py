@@ -60,7 +60,7 @@ def parse_events(
 ) -> ParsedEvents:
     """Parse lines; every line is an event or is rejected for the first reason that holds.
 
-    * too_long: more than `MAX_LINE_CHARACTERS`; who reads lines may cut it after one more.
+    * too_long: more than `MAX_LINE_CHARACTERS`; who reads lines may cut it beyond them.
     * not_utf8: holds U+FFFD, which stands for bytes that are no text.
     * field_count: not exactly 5 fields.
     * bad_imsi: empty, or with blanks or control characters inside.

@@ -7,7 +7,7 @@ import polars as pl
 from mobility_pipeline.analytics.shaping import shape_as
 from mobility_pipeline.schemas.derived import OD
 
-_PAIR = ["origin_region_id", "destination_region_id"]
+_PAIR = [*OD.key[1:]]
 
 
 def count_od(fixes: pl.DataFrame, local_date: date) -> pl.DataFrame:

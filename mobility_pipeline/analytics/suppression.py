@@ -30,7 +30,7 @@ _GENDERS = [1, 2, 6]
 _BANDS = [3, 4, 5]
 _PORTRAITS = 7
 FLOW_COUNTS = ("inflow_count", "outflow_count", "stay_count")
-OD_PAIR = ("origin_region_id", "destination_region_id")
+_OD_PAIR = OD.key[1:]
 
 
 def hide_small(rows: pl.DataFrame, table: DerivedTable, k: int) -> pl.DataFrame:
@@ -87,11 +87,11 @@ def hide_od(rows: pl.DataFrame, k: int) -> pl.DataFrame:
     if k <= 1:
         return rows.with_columns(suppressed=pl.lit(value=False))
     regions = pl.concat(
-        [rows.select("kind", pl.col(end).alias("id")) for end in OD_PAIR]
+        [rows.select("kind", pl.col(end).alias("id")) for end in _OD_PAIR]
     )
     numbers = regions.unique().group_by("kind").len("regions")
     counted = rows.join(numbers, on="kind", how="left", maintain_order="left")
-    shown = [_leaves_enough(end, k) for end in OD_PAIR]
+    shown = [_leaves_enough(end, k) for end in _OD_PAIR]
     hidden = counted.select(hidden=~pl.all_horizontal(shown))["hidden"].to_numpy()
     return _blank(rows, ["devices_count", "trips_count"], hidden)
 
@@ -103,7 +103,7 @@ def _leaves_enough(end: str, k: int) -> pl.Expr:
     below k alone it sums up to k at least, and to less than all of them can; with others it
     sums up to 2 k at least, and to no more than the smallest that is shown.
     """
-    group, order = ["kind", end], ["devices_count", *OD_PAIR]
+    group, order = ["kind", end], ["devices_count", *_OD_PAIR]
     count = pl.col("devices_count").cast(pl.Int64)
     # Of consecutive regions, none is its own partner.
     partners = pl.col("regions") - (pl.col("kind") == "consecutive").cast(pl.Int64)
@@ -154,9 +154,9 @@ def _tells_hidden(rows: pl.DataFrame, totals: Counts, regions: int, k: int) -> H
     """Say which totals would tell what the regions hide.
 
     They do where they leave less than k for the hidden ones (nobody: that all of them are
-    empty), where only one is hidden, and
-    where they leave so much that, each below k, none of the hidden ones can be nobody: of
-    28 in two regions, each has 14. What is left beyond that shows that some are not below k.
+    empty), where only one is hidden, and where they leave so much that, each below k, none
+    of the hidden ones can be nobody: of 28 in two regions, each has 14. What is left beyond
+    that shows that some are not below k.
 
     Somebody in two regions within the hour counts in both: where the regions shown already
     sum up to more than the total, it tells nothing.

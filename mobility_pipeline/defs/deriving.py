@@ -108,8 +108,7 @@ class Lacking:
         more = len(named) - _NAMED_AT_MOST
         return [
             f"{number_of(len(self.missing), 'city-day')} without pings in the lake to derive "
-            "from "
-            "(`mobility gaps` says why; `mobility events ingest` brings events): "
+            "from (`mobility gaps` says why; `mobility events ingest` brings events): "
             + "; ".join(named[:_NAMED_AT_MOST])
             + (f"; and {more} more cities" if more > 0 else "")
         ]

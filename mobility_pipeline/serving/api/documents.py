@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from mobility_pipeline.lake.derived_manifest import RegionSource
 from mobility_pipeline.schemas.derived import FLOWS, OD, PRESENCE, DerivedTable
-from mobility_pipeline.serving.api.formats import CSV, GEOJSON, PARQUET, PNG
+from mobility_pipeline.serving.api.formats import CSV, GEOJSON, JSON, PARQUET, PNG
 
 Data = TypeVar("Data")
 Provenance = TypeVar("Provenance")
@@ -224,14 +224,14 @@ ERROR_RESPONSES: Responses = {
 }
 
 
-def answered(model: object, others: Sequence[str] = ()) -> Responses:
+def answered(model: object, offered: Sequence[str] = (JSON,)) -> Responses:
     """Describe the answer of a route.
 
     Args:
         model: of its JSON.
-        others: media types that it has besides.
+        offered: media types, JSON among them.
     """
-    content = {media: _CONTENT[media] for media in others if media in _CONTENT}
+    content = {media: _CONTENT[media] for media in offered if media != JSON}
     return {200: {"model": model, "content": content}}
 
 

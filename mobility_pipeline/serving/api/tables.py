@@ -125,7 +125,10 @@ def add_table_routes(router: APIRouter, answers: Answers, responder: Responder) 
         responses=_described(FLOWS, REGION_TABLE),
     )
     async def list_flows(request: Request, asked: HourlyQuestion) -> Response:
-        """From the hour before; counts are null where that was not observed."""
+        """From the hour before; where that was not observed, there are no rows.
+
+        With k = 1 there are, and their counts are null.
+        """
         found = asked.of(FLOWS)
         return await _answer(request, answers, responder, found, REGION_TABLE)
 
