@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -337,3 +337,22 @@ def test_line_without_end_is_cut_and_rejected(perth: Workplace) -> None:
     assert (answer.document["new"], answer.document["rejected"]) == (2, {"too_long": 1})
     (path,) = answer.document["quarantine"]
     assert Path(path).stat().st_size < 10_000
+
+
+def test_flow_across_midnight_is_answered_once_both_days_are_derived(
+    perth: Workplace, api: Callable[..., requests.Response]
+) -> None:
+    """U1 stayed in RA from the last hour of a day into the first of the next."""
+    next_day = DAY + timedelta(days=1)
+    late = make_line("U1", "A1", "23:30")
+    early = late.replace(str(epoch_ms("23:30")), str(epoch_ms("23:30") + 3_600_000))
+    assert ingest(perth, late, early).document["new"] == 2
+    span = ("--from", DAY.isoformat(), "--to", next_day.isoformat(), "--city", CITY)
+    done = perth.run("derive", *span, "--json")
+    assert done.code == 0, done.stderr
+    hours = {"start_time": f"{DAY:%Y%m%d}23", "end_time": f"{next_day:%Y%m%d}00"}
+    answer = api("regionInflowOutflow", {"region_id": "RA", **hours})
+    assert answer.status_code == 200, answer.text
+    (flow,) = answer.json()
+    names = ("inflow", "outflow", "stay")
+    assert [flow[name]["total"] for name in names] == [0, 0, 1]

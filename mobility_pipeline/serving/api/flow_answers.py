@@ -1,15 +1,17 @@
 """Flows of one region between any two hours."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
 from mobility_pipeline.analytics.flows import flow_between
 from mobility_pipeline.analytics.suppression import hide_flows
+from mobility_pipeline.cities.city import CityDay
 from mobility_pipeline.errors import NoDataError, QuestionRefusedError
 from mobility_pipeline.lake.derived_manifest import DerivedManifest
 from mobility_pipeline.schemas.derived import DEVICE_HOURS, FLOWS, PRESENCE
 from mobility_pipeline.serving.api.answers import NOT_DERIVED, Answers
+from mobility_pipeline.serving.api.days import Day
 from mobility_pipeline.serving.api.hours import LocalHour, read_hour
 from mobility_pipeline.serving.api.places import Place
 from mobility_pipeline.serving.api.provenance import Provenance
@@ -53,8 +55,7 @@ def _from_table(
 ) -> Flows:
     answers.require(PRESENCE, place, start)
     day = answers.require(FLOWS, place, end)
-    rows = day.find(end.hour_at, region_id)
-    if rows.filter(pl.col("stay_count").is_null() & ~pl.col("suppressed")).height:
+    if not _knows(answers, place, day, start):
         raise NoDataError(
             f"flows of {place.city.key} into {end.label} were derived before {start.label} "
             "was there",
@@ -62,7 +63,21 @@ def _from_table(
             produce_hour=end.label,
             reason=NOT_DERIVED,
         )
+    rows = day.find(end.hour_at, region_id)
     return rows, answers.rest_on(FLOWS, place, day.manifest)
+
+
+def _knows(answers: Answers, place: Place, day: Day, start: LocalHour) -> bool:
+    """Whether flows were derived with the hour they come from, as it is now.
+
+    Asked of the day, not of a region's rows: what is hidden there looks as what is unknown.
+    """
+    if start.hour_at in day.manifest.observed_hours:
+        return True
+    city_day = CityDay(place.city.key, start.local_date)
+    before = answers.days.manifest(DEVICE_HOURS, city_day)
+    used = {found.sha256 for found in day.manifest.inputs}
+    return before is not None and before.sha256 in used
 
 
 def _from_devices(
@@ -78,8 +93,8 @@ def _from_devices(
         end.hour_at,
         answers.profiles(),
     )
-    manifests: dict[str, DerivedManifest] = {
-        day.sha256: day.manifest for day in (day_a, day_b)
+    manifests: dict[date, DerivedManifest] = {
+        day.manifest.date: day.manifest for day in (day_a, day_b)
     }
     provenance = answers.rest_on(DEVICE_HOURS, place, *manifests.values())
     return hide_flows(rows, answers.min_devices), provenance

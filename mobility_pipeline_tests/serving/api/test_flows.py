@@ -37,3 +37,15 @@ def test_an_hour_that_was_not_observed_has_no_flow(exact: Client) -> None:
     )
     assert answer.status_code == 404
     assert answer.json()["detail"]["reason"] == "no_pings"
+
+
+def test_flows_derived_without_the_hour_before_are_no_answer(
+    exact: Client, private: Client
+) -> None:
+    """Whatever k is, and whoever was there: the first hour of a day knew of no day before."""
+    asked = {"start_time": "2025061123", "end_time": "2025061200", "city": VANCOUVER}
+    for client in (exact, private):
+        for region in ("V1", "V2"):
+            answer = client.get("/v1/regionInflowOutflow", region_id=region, **asked)
+            assert answer.status_code == 404
+            assert answer.json()["detail"]["reason"] == "not_derived"
