@@ -80,15 +80,9 @@ def share_types(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
 def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give rows the columns of a schema that `share_types` made of theirs."""
-    if table.schema.equals(schema):
-        return table
-    columns = [
-        _fit(to_plain(table.column(field.name)), field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(
+        [_fit_column(table, field) for field in schema], schema=schema
+    )
 
 
 def group_by_schema(tables: Sequence[pa.Table]) -> list[list[pa.Table]]:
@@ -115,7 +109,7 @@ def _is_coded(kind: pa.DataType, field: pa.Field) -> bool:
     if field.name in CODED_COLUMNS:
         return _is_text(kind)
     if pt.is_map(kind) and pt.is_map(field.type):
-        return _is_text(kind.key_type) and pt.is_string(kind.item_type)
+        return _is_text(kind.key_type) and _is_text(kind.item_type)
     if pt.is_list(kind) and pt.is_list(field.type):
         return _is_text(kind.value_type)
     return kind == field.type and not pt.is_timestamp(kind)  # years are still checked
@@ -144,10 +138,15 @@ def _is_exact_in_a_double(kind: pa.DataType) -> bool:
     return pt.is_floating(kind)
 
 
-def _fit(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    if array.type != kind and pt.is_string(kind):
-        return to_any_text(array)
-    return array.cast(kind)
+def _fit_column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if field.name not in table.column_names:
+        return pa.nulls(table.num_rows, field.type)
+    column = table.column(field.name)
+    if column.type == field.type:
+        return column
+    if pt.is_string(field.type):
+        return to_any_text(to_plain(column))
+    return to_plain(column).cast(field.type)
 
 
 def _drop_blanks(array: pa.Array, field: pa.Field) -> pa.Array:

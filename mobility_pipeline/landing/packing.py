@@ -1,18 +1,22 @@
 """Pack rows with maps and lists into flat columns, the form they are moved in, and back.
 
 Sorting and cutting a delivery moves every row two or three times. Arrow moves a map entry
-by entry; packed, a row's map is two byte strings and moves with two copies, several times
-faster. Texts that repeat (`CODED_COLUMNS`, the keys of maps, area ids) travel as numbers.
+by entry; packed, a row's map is a number and two byte strings and moves with three copies,
+several times faster. Texts that repeat travel as numbers: `CODED_COLUMNS`, area ids, the
+keys of maps, and the values of those maps that have few.
 
-Shape: one packed column per flat column; per map `<name>/entries` (an int64 per entry: the
-key's code, and the value's length in bytes plus 1, 0 = null) and `<name>/values` (the bytes
-of all values), each a byte string per row; for `poi_ids` a byte string of int32 area codes.
+Shape: one packed column per flat column; per map `<name>/keys` (the number of the row's
+sequence of keys), `<name>/entries` (per value an int32: 0 = null, above 0 its length in
+bytes plus 1, below 0 its code inverted) and `<name>/values` (the bytes of the values that
+are not coded; missing where all are), the latter two a byte string per row; for `poi_ids` a
+byte string of int32 area codes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,45 +28,57 @@ if TYPE_CHECKING:
 
     Codes = npt.NDArray[np.int32]
 
+Word = TypeVar("Word", str, bytes)
+
 AREAS = "poi_ids"
 CODED_COLUMNS = ("id_type", "iso_country_code")
 """Text columns with few distinct values."""
 
 _INT = np.dtype(np.int32)
-_ENTRY = np.dtype(np.int64)
-_ENTRIES, _VALUES = "/entries", "/values"
-_KEY_SHIFT = 32
+_KEYS, _ENTRIES, _VALUES = "/keys", "/entries", "/values"
 
 
 @dataclass
-class Vocabulary:
-    """Distinct texts of one column, numbered as they come; threads may share it."""
+class Vocabulary(Generic[Word]):
+    """Distinct words of one column, numbered as they come; threads may share it."""
 
-    _codes: dict[str, int] = field(default_factory=dict)
+    none: Word
+    """What a null counts as."""
+    _codes: dict[Word, int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     @property
-    def words(self) -> list[str]:
-        """The texts by their numbers; to be asked once no thread encodes any more."""
+    def words(self) -> list[Word]:
+        """The words by their numbers; to be asked once no thread encodes any more."""
         return [*self._codes]
 
-    def encode(self, texts: pa.Array) -> "Codes":
-        """Return the number of each text; of a null, 0."""
-        if not pt.is_dictionary(texts.type):
-            texts = texts.dictionary_encode()
-        if not len(texts.dictionary):
-            return np.zeros(len(texts), dtype=_INT)
-        numbers = self._number(texts.dictionary.to_pylist())
-        indices: Codes = pc.fill_null(texts.indices, 0).to_numpy()
+    def encode(self, words: pa.Array) -> "Codes":
+        """Return the number of each word; of a null, 0."""
+        if not pt.is_dictionary(words.type):
+            words = words.dictionary_encode()
+        if not len(words.dictionary):
+            return np.zeros(len(words), dtype=_INT)
+        numbers = self._number(words.dictionary.to_pylist())
+        indices: Codes = pc.fill_null(words.indices, 0).to_numpy()
         if np.array_equal(numbers, np.arange(len(numbers))):
             return indices.astype(_INT, copy=False)
         return numbers[indices]
 
-    def _number(self, texts: "Sequence[str | None]") -> "Codes":
+    def _number(self, words: "Sequence[Word | None]") -> "Codes":
         with self._lock:
             known = self._codes
-            codes = [known.setdefault(text or "", len(known)) for text in texts]
+            codes = [known.setdefault(word or self.none, len(known)) for word in words]
         return np.array(codes, dtype=_INT)
+
+
+@dataclass(frozen=True)
+class _MapWords:
+    """What repeats in one column of maps."""
+
+    keys: Vocabulary[str] = field(default_factory=partial(Vocabulary, ""))
+    sequences: Vocabulary[bytes] = field(default_factory=partial(Vocabulary, b""))
+    """A row's keys: an int32 each."""
+    values: Vocabulary[str] = field(default_factory=partial(Vocabulary, ""))
 
 
 class Packer:
@@ -77,7 +93,9 @@ class Packer:
         """
         self._declared = declared
         self._area_ids = area_ids
-        self._vocabularies = {name: Vocabulary() for name in _coded(declared)}
+        self._vocabularies = {name: Vocabulary("") for name in CODED_COLUMNS}
+        maps = [field.name for field in declared if pt.is_map(field.type)]
+        self._maps = {name: _MapWords() for name in maps}
 
     def pack(
         self, table: pa.Table, areas_per_row: "npt.ArrayLike", areas: "npt.ArrayLike"
@@ -96,8 +114,8 @@ class Packer:
                 columns[name] = _to_bytes(
                     _to_offsets(areas_per_row), np.asarray(areas, dtype=_INT)
                 )
-            elif name in self._declared.names and pt.is_map(array.type):
-                columns |= self._pack_map(name, array)
+            elif name in self._maps:
+                columns |= _pack_map(name, array, self._maps[name])
             elif name in self._vocabularies:
                 codes = self._vocabularies[name].encode(array)
                 columns[name] = pa.array(codes, mask=_nulls(array))
@@ -127,35 +145,16 @@ class Packer:
     def _other_names(self, packed: Sequence[str]) -> list[str]:
         """Return the columns that the schema does not declare, sorted."""
         ours = set(self._declared.names)
-        ours |= {f"{n}{part}" for n in ours for part in (_ENTRIES, _VALUES)}
+        parts = (_KEYS, _ENTRIES, _VALUES)
+        ours |= {name + part for name in self._maps for part in parts}
         return sorted(set(packed) - ours)
 
-    def _pack_map(self, name: str, array: pa.MapArray) -> dict[str, pa.Array]:
-        array = _drop_hidden(array)
-        rows = _offsets(array)
-        keys, items = array.keys, _drop_hidden(array.items)
-        starts = _offsets(items)
-        entries = self._vocabularies[name].encode(keys).astype(_ENTRY)
-        entries <<= _KEY_SHIFT
-        lengths = np.diff(starts)
-        lengths += 1
-        if items.null_count:
-            lengths[_nulls(items)] = 0
-        entries |= lengths
-        mask = array.is_valid() if array.null_count else None
-        values = pa.py_buffer(b"") if items.buffers()[2] is None else items.buffers()[2]
-        return {
-            name + _ENTRIES: _to_bytes(rows, entries, mask),
-            name + _VALUES: _bytes_array(starts[rows], values),
-        }
-
     def _unpack_column(self, name: str, packed: pa.Table) -> pa.Array:
-        kind = self._declared.field(name).type if name in self._declared.names else None
         if name == AREAS:
             rows, codes = _from_bytes(_to_array(packed.column(name)), _INT)
             return pa.ListArray.from_arrays(rows, _to_dictionary(codes, self._area_ids))
-        if kind is not None and pt.is_map(kind):
-            return self._unpack_map(name, packed)
+        if name in self._maps:
+            return _unpack_map(name, packed, self._maps[name])
         array = _to_array(packed.column(name))
         if name in self._vocabularies:
             words = self._vocabularies[name].words
@@ -163,33 +162,66 @@ class Packer:
             return _to_dictionary(codes, words, _nulls(array))
         return array
 
-    def _unpack_map(self, name: str, packed: pa.Table) -> pa.MapArray:
-        entries = _to_array(packed.column(name + _ENTRIES))
+
+def _pack_map(name: str, array: pa.MapArray, words: _MapWords) -> dict[str, pa.Array]:
+    array = _drop_hidden(array)
+    rows = _offsets(array)
+    keys = words.keys.encode(array.keys)
+    sequences = words.sequences.encode(_to_bytes(rows, keys))
+    columns = {name + _KEYS: pa.array(sequences, mask=_nulls(array))}
+    items = array.items
+    if pt.is_dictionary(items.type):
+        entries = ~words.values.encode(items)
+    else:
+        items = _drop_hidden(items)
+        starts = _offsets(items)
+        entries = np.diff(starts)
+        entries += 1
+        if len(items):
+            data = items.buffers()[2] or pa.py_buffer(b"")
+            columns[name + _VALUES] = _bytes_array(starts[rows], data)
+    if items.null_count:
+        entries[_nulls(items)] = 0
+    columns[name + _ENTRIES] = _to_bytes(rows, entries)
+    return columns
+
+
+def _unpack_map(name: str, packed: pa.Table, words: _MapWords) -> pa.MapArray:
+    sequences = _to_array(packed.column(name + _KEYS))
+    rows, entries = _from_bytes(_to_array(packed.column(name + _ENTRIES)), _INT)
+    keys = _to_dictionary(_read_keys(sequences, words), words.keys.words)
+    if name + _VALUES in packed.column_names:
         values = _to_array(packed.column(name + _VALUES))
-        rows, numbers = _from_bytes(entries, _ENTRY)
-        lengths = numbers.astype(_INT)
-        is_null = lengths == 0
-        lengths -= 1
-        if is_null.any():
-            lengths[is_null] = 0
-        starts = _to_offsets(lengths, first=_offsets(values)[0])
-        items = pa.Array.from_buffers(
-            pa.string(),
-            len(lengths),
-            [_to_bitmap(is_null), pa.py_buffer(starts), values.buffers()[2]],
-        )
-        codes = (numbers >> _KEY_SHIFT).astype(_INT)
-        keys = _to_dictionary(codes, self._vocabularies[name].words)
-        mask = entries.is_null() if entries.null_count else None
-        return pa.MapArray.from_arrays(rows, keys, items, mask=mask)
+        items = _to_texts(entries, values, words.values.words)
+    else:
+        items = _to_dictionary_as_met(entries, words.values.words)
+    mask = sequences.is_null() if sequences.null_count else None
+    return pa.MapArray.from_arrays(rows, keys, items, mask=mask)
 
 
-def _coded(declared: pa.Schema) -> list[str]:
-    return [
-        column.name
-        for column in declared
-        if column.name in CODED_COLUMNS or pt.is_map(column.type)
-    ]
+def _read_keys(sequences: pa.Array, words: _MapWords) -> "Codes":
+    """Return the number of each key, row by row."""
+    known = words.sequences.words
+    lengths = [len(sequence) // _INT.itemsize for sequence in known]
+    keys = pa.array(np.frombuffer(b"".join(known), _INT))
+    lists = pa.ListArray.from_arrays(pa.array(_to_offsets(lengths)), keys)
+    return lists.take(sequences).flatten().to_numpy()
+
+
+def _to_texts(entries: "Codes", values: pa.Array, words: Sequence[str]) -> pa.Array:
+    lengths = np.maximum(entries, 1)
+    lengths -= 1
+    is_coded, is_null = entries < 0, entries == 0
+    starts = _to_offsets(lengths, first=_offsets(values)[0])
+    texts = pa.Array.from_buffers(
+        pa.string(),
+        len(lengths),
+        [_to_bitmap(is_null), pa.py_buffer(starts), values.buffers()[2]],
+    )
+    if not is_coded.any():
+        return texts
+    codes = pa.array(~entries, mask=~is_coded)
+    return pc.if_else(pa.array(is_coded), pa.array(words, pa.string()).take(codes), texts)
 
 
 def _to_array(column: pa.ChunkedArray) -> pa.Array:
@@ -272,6 +304,13 @@ def _to_dictionary(
         pa.array(rank.take(codes), mask=is_null),
         pa.array([words[code] for code in ordered], pa.string()),
     )
+
+
+def _to_dictionary_as_met(entries: "Codes", words: Sequence[str]) -> pa.Array:
+    """Code values by a dictionary in the order they come, as parquet codes plain text."""
+    coded = pa.array(~entries, mask=entries == 0).dictionary_encode()
+    texts = [words[code] for code in coded.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(coded.indices, pa.array(texts, pa.string()))
 
 
 def _drop_hidden(array: pa.Array) -> pa.Array:

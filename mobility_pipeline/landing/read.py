@@ -281,14 +281,16 @@ def _small_dictionaries(file: pq.ParquetFile) -> list[str]:
     return [
         path
         for index, path in leaves.items()
-        if (path.split(".")[0] in _CODED or _is_map_key(path, maps))
+        if (path.split(".")[0] in _CODED or _is_of_map(path, maps))
         and file.schema.column(index).physical_type == "BYTE_ARRAY"
         and all(_has_small_dictionary(group.column(index)) for group in groups)
     ]
 
 
-def _is_map_key(path: str, maps: Collection[str]) -> bool:
-    return any(path == f"{name}.key_value.key" for name in maps)
+def _is_of_map(path: str, maps: Collection[str]) -> bool:
+    return any(
+        path in (f"{name}.key_value.key", f"{name}.key_value.value") for name in maps
+    )
 
 
 def _has_small_dictionary(chunk: Any) -> bool:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobility_pipeline.lake.parts import PartsEncoder
+from mobility_pipeline.landing.conform import fit_table, share_types
 from mobility_pipeline.landing.packing import AREAS, Packer, Vocabulary
 from mobility_pipeline.schemas.pings import PING_SCHEMAS
 from mobility_pipeline_tests.landing.oracle import write_rows
-from mobility_pipeline_tests.landing.store import to_parquet
 
 FULL = PING_SCHEMAS["pings_full"]
 IDS = ["deimos-c", "mars-b", "moon-a"]
@@ -51,6 +52,11 @@ def _pack(packer: Packer, table: pa.Table) -> pa.Table:
     return packer.pack(table, [len(cell) for cell in cells], areas)
 
 
+def _write(rows: pa.Table) -> list[bytes]:
+    with PartsEncoder(FULL, None) as encoder:
+        return [part.data.read() for part in encoder.encode([rows])]
+
+
 def _assert_same(found: pa.Table, expected: pa.Table) -> None:
     """Check plain or coded rows against plain ones."""
     plain = found.cast(expected.schema)
@@ -78,8 +84,12 @@ def test_packed_rows_move_like_rows(
     cut, first, last = data.draw(places), data.draw(places), data.draw(places)
     order = data.draw(st.permutations(range(len(rows))))
     packer = Packer(FULL, IDS)
-    windows = [_pack(packer, table[cut:]), _pack(packer, table[:cut])]
-    moved = pa.concat_tables(windows).take(pa.array(order, pa.int64()))[first:last]
+    coded = data.draw(st.booleans())
+    last_window = _code_maps(table[:cut], pa.int32()) if coded else table[:cut]
+    windows = [_pack(packer, table[cut:]), _pack(packer, last_window)]
+    shared = share_types(window.schema for window in windows)
+    packed = pa.concat_tables(fit_table(window, shared) for window in windows)
+    moved = packed.take(pa.array(order, pa.int64()))[first:last]
     joined = pa.concat_tables([table[cut:], table[:cut]])
     expected = joined.take(pa.array(order, pa.int64()))[first:last]
     _assert_same(packer.unpack(moved), expected)
@@ -95,7 +105,7 @@ def test_numbers_of_texts_never_show(
     _pack(used, _to_table(others, FULL))
     first, second = (packer.unpack(_pack(packer, table)) for packer in (fresh, used))
     assert first.schema == second.schema
-    assert to_parquet(first) == to_parquet(second)
+    assert _write(first) == _write(second)
 
 
 @pytest.mark.parametrize("index", _CODED)
@@ -103,27 +113,47 @@ def test_numbers_of_texts_never_show(
 def test_coded_text_packs_like_plain_text(
     index: pa.DataType, rows: list[dict[str, Any]]
 ) -> None:
-    """Columns, and keys of maps, that parquet coded already."""
+    """Columns, keys and values that parquet coded already: the same rows and bytes."""
     table = _to_table(rows, FULL)
     text = pa.dictionary(index, pa.string())
-    coded_map = pa.map_(text, pa.string())
-    coded = table
+    coded = _code_maps(table, index)
     for name in ("id_type", "iso_country_code"):
         column = coded[name].combine_chunks().dictionary_encode().cast(text)
         coded = coded.set_column(coded.column_names.index(name), name, column)
-    for name in ("quality_fields", "geo_fields"):
-        place = coded.column_names.index(name)
-        coded = coded.set_column(place, name, _code_keys(coded[name], coded_map))
     packer = Packer(FULL, IDS)
-    _assert_same(packer.unpack(_pack(packer, coded)), table)
+    found = packer.unpack(_pack(packer, coded))
+    _assert_same(found, table)
+    assert _write(found) == _write(packer.unpack(_pack(packer, table)))
 
 
-def _code_keys(column: pa.ChunkedArray, kind: pa.MapType) -> pa.Array:
-    """Code the keys of maps."""
-    maps = pa.array(column.to_pylist(), pa.map_(pa.string(), pa.string()))
-    keys = maps.keys.dictionary_encode().cast(kind.key_type)
-    mask = maps.is_null() if maps.null_count else None
-    return pa.MapArray.from_arrays(maps.offsets, keys, maps.items, mask=mask)
+def test_values_coded_by_many_words_are_written_as_plain_ones() -> None:
+    """The same pages where a row group has several of them."""
+    words = [f"word {number}" for number in range(3_000)]
+    cells = [[(key, words[7 * i * key % 3_000]) for key in range(9)] for i in range(60_000)]
+    plain = pa.array(cells, pa.map_(pa.int8(), pa.string())).cast(
+        pa.map_(pa.string(), pa.string())
+    )
+    none = {field.name: pa.nulls(len(plain), field.type) for field in FULL}
+    areas = pa.array([["mars-b"]] * len(plain))
+    table = pa.table(none | {AREAS: areas, "geo_fields": plain}, schema=FULL)
+    packer = Packer(FULL, IDS)
+    packed = [_pack(packer, rows) for rows in (table, _code_maps(table, pa.int32()))]
+    plain_bytes, coded_bytes = (_write(packer.unpack(rows)) for rows in packed)
+    assert coded_bytes == plain_bytes
+
+
+def _code_maps(table: pa.Table, index: pa.DataType) -> pa.Table:
+    """Code the keys and the values of maps."""
+    for name in ("quality_fields", "geo_fields"):
+        maps = pa.array(table[name].to_pylist(), pa.map_(pa.string(), pa.string()))
+        text = pa.dictionary(index, pa.string())
+        keys, items = (
+            part.dictionary_encode().cast(text) for part in (maps.keys, maps.items)
+        )
+        mask = maps.is_null() if maps.null_count else None
+        coded = pa.MapArray.from_arrays(maps.offsets, keys, items, mask=mask)
+        table = table.set_column(table.column_names.index(name), name, coded)
+    return table
 
 
 def test_columns_of_several_chunks_are_packed() -> None:
@@ -205,7 +235,7 @@ def test_the_schemas_of_rows_and_packed_rows_fit(feed: str) -> None:
 
 def test_threads_share_a_vocabulary() -> None:
     """Each text has one number, whoever met it first."""
-    vocabulary = Vocabulary()
+    vocabulary = Vocabulary("")
     texts = [
         [f"word {number % 50}" for number in range(start, start + 200)]
         for start in range(40)
