@@ -14,6 +14,9 @@ from typing import Any
 
 from mobility_pipeline.landing.memory import keep_freed_memory
 
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""Landing makes many objects, and hardly any in cycles."""
+
 Functions = Collection[Callable[..., object]]
 
 
@@ -66,6 +69,7 @@ def _begin(parent: Any) -> None:
     """Leave Ctrl-C to the parent, and end when it says so or ends: its lock goes, too."""
     keep_freed_memory()
     gc.freeze()  # what was imported stays: no collection has to look at it
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

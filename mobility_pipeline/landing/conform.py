@@ -80,6 +80,8 @@ def share_types(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
 def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give rows the columns of a schema that `share_types` made of theirs."""
+    if table.schema.equals(schema):
+        return table
     return pa.Table.from_arrays(
         [_fit_column(table, field) for field in schema], schema=schema
     )

@@ -81,6 +81,11 @@ class _MapWords:
     values: Vocabulary[str] = field(default_factory=partial(Vocabulary, ""))
 
 
+def take_rows(packed: pa.Table, order: "npt.NDArray[np.int64]") -> pa.Table:
+    """Return rows in an order, which is trusted to name none that is not there."""
+    return pc.take(packed, pa.array(order), boundscheck=False)
+
+
 class Packer:
     """Packs the rows of one date, whose columns share their vocabularies."""
 
@@ -189,7 +194,7 @@ def _pack_map(name: str, array: pa.MapArray, words: _MapWords) -> dict[str, pa.A
 def _unpack_map(name: str, packed: pa.Table, words: _MapWords) -> pa.MapArray:
     sequences = _to_array(packed.column(name + _KEYS))
     rows, entries = _from_bytes(_to_array(packed.column(name + _ENTRIES)), _INT)
-    keys = _to_dictionary(_read_keys(sequences, words), words.keys.words)
+    keys = _read_keys(sequences, words)
     if name + _VALUES in packed.column_names:
         values = _to_array(packed.column(name + _VALUES))
         items = _to_texts(entries, values, words.values.words)
@@ -199,13 +204,16 @@ def _unpack_map(name: str, packed: pa.Table, words: _MapWords) -> pa.MapArray:
     return pa.MapArray.from_arrays(rows, keys, items, mask=mask)
 
 
-def _read_keys(sequences: pa.Array, words: _MapWords) -> "Codes":
-    """Return the number of each key, row by row."""
-    known = words.sequences.words
-    lengths = [len(sequence) // _INT.itemsize for sequence in known]
-    keys = pa.array(np.frombuffer(b"".join(known), _INT))
-    lists = pa.ListArray.from_arrays(pa.array(_to_offsets(lengths)), keys)
-    return lists.take(sequences).flatten().to_numpy()
+def _read_keys(sequences: pa.Array, words: _MapWords) -> pa.DictionaryArray:
+    """Return the keys of all rows; of a sequence that many rows have, looked up once."""
+    coded, known = sequences.dictionary_encode(), words.sequences.words
+    numbers: list[int] = coded.dictionary.to_pylist()
+    used = [known[number] for number in numbers]
+    keys = _to_dictionary(np.frombuffer(b"".join(used), _INT), words.keys.words)
+    ends = _to_offsets([len(sequence) // _INT.itemsize for sequence in used])
+    lists = pa.ListArray.from_arrays(pa.array(ends), keys.indices)
+    indices = lists.take(coded.indices).flatten()
+    return pa.DictionaryArray.from_arrays(indices, keys.dictionary)
 
 
 def _to_texts(entries: "Codes", values: pa.Array, words: Sequence[str]) -> pa.Array:
@@ -221,7 +229,9 @@ def _to_texts(entries: "Codes", values: pa.Array, words: Sequence[str]) -> pa.Ar
     if not is_coded.any():
         return texts
     codes = pa.array(~entries, mask=~is_coded)
-    return pc.if_else(pa.array(is_coded), pa.array(words, pa.string()).take(codes), texts)
+    return pc.if_else(
+        pa.array(is_coded), pa.array(words, pa.string()).take(codes), texts
+    )
 
 
 def _to_array(column: pa.ChunkedArray) -> pa.Array:

@@ -29,6 +29,7 @@ from mobility_pipeline.landing.ordering import (
     order_roughly,
     read_prefixes,
 )
+from mobility_pipeline.landing.packing import take_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,7 +80,7 @@ class Window:
 
     def select(self, order: "Rows | slice") -> pa.Table:
         """Return rows in an order, with their city."""
-        taken = self.packed.take(pa.array(self.rows[order]))
+        taken = take_rows(self.packed, self.rows[order])
         return taken.append_column(CITY, pa.array(self.cities[order]))
 
 

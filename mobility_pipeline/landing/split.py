@@ -24,7 +24,7 @@ from mobility_pipeline.errors import ConservationError, UnknownCityError
 from mobility_pipeline.landing.attribution import NO_AREA, Attribution, Attributor
 from mobility_pipeline.landing.conform import conform_table, share_types
 from mobility_pipeline.landing.ordering import break_ties, order_devices
-from mobility_pipeline.landing.packing import AREAS, Packer
+from mobility_pipeline.landing.packing import AREAS, Packer, take_rows
 from mobility_pipeline.landing.read import Batch, list_batches, read_batch
 from mobility_pipeline.landing.shuffle import CITY, Budget, Group, Shuffle
 from mobility_pipeline.landing.shuffle import Window as PackedWindow
@@ -129,7 +129,7 @@ class SplitDate:
         packed = table.drop_columns([CITY])
         order, ties = order_devices(table.column(CITY).to_numpy(), packed)
         order = break_ties(packed, order, ties, self._unpack_plain)
-        return table.take(pa.array(order))
+        return take_rows(table, order)
 
     def _cut(self, runs: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Cut a city's rows into chunks; where depends on nothing but the rows."""
@@ -248,7 +248,7 @@ class _Splitter:
         self._rows_in = self._attributed = self._rejected = 0
         self._rows = np.zeros(len(attributor.cities), dtype=np.int64)
         self._cast_failures = np.zeros(len(attributor.cities), dtype=np.int64)
-        self._schemas = [self._packer.pack_schema()]
+        self._schemas: list[pa.Schema] = []
         self._read_bytes = self._packed_bytes = 0.0
 
     def take(
@@ -286,7 +286,7 @@ class _Splitter:
         """Return the split date once every batch is taken."""
         rejected = {NO_AREA: self._rejected}
         check_conservation(day, self._rows_in, self._attributed, rejected)
-        packed = share_types(self._schemas)
+        packed = share_types([*self._schemas, self._packer.pack_schema()])
         return SplitDate(
             date=day,
             rows_in=self._rows_in,

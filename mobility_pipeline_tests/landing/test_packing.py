@@ -129,7 +129,9 @@ def test_coded_text_packs_like_plain_text(
 def test_values_coded_by_many_words_are_written_as_plain_ones() -> None:
     """The same pages where a row group has several of them."""
     words = [f"word {number}" for number in range(3_000)]
-    cells = [[(key, words[7 * i * key % 3_000]) for key in range(9)] for i in range(60_000)]
+    cells = [
+        [(key, words[7 * i * key % 3_000]) for key in range(9)] for i in range(60_000)
+    ]
     plain = pa.array(cells, pa.map_(pa.int8(), pa.string())).cast(
         pa.map_(pa.string(), pa.string())
     )
