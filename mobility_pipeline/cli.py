@@ -37,6 +37,7 @@ from mobility_pipeline.cli_output import (
     complain,
     json_option,
     make_table,
+    quieten_interrupts,
     span,
 )
 from mobility_pipeline.cli_recover import recover
@@ -114,6 +115,7 @@ def request_options(command: Callable[..., int]) -> Callable[..., int]:
 def main() -> NoReturn:
     """Run the command line and exit; a user's mistake is one line, not a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    quieten_interrupts()
     # What imports made stays: looking through it for garbage, again and again, takes about
     # a second of `gaps` over a thousand cities.
     gc.freeze()

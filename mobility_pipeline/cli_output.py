@@ -1,6 +1,7 @@
 """What the command line says: one JSON document, or a table and one line per error."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -41,6 +42,21 @@ def complain(error_type: str, message: str, code: int) -> int:
     else:
         STDERR.print(message, style="red", markup=False, soft_wrap=True)
     return code
+
+
+def quieten_interrupts() -> None:
+    """Keep tracebacks of Ctrl-C from stderr.
+
+    Where it strikes while SQLAlchemy closes a connection, that is logged as an error, with
+    its traceback, and raised on.
+    """
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_no_interrupt)
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or isinstance(error, Exception)
 
 
 def warn_refused(refused: Iterable[RefusedCity]) -> None:
