@@ -4,18 +4,23 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import forkserver
+from types import ModuleType
 from typing import Any
 
 from mobility_pipeline.landing.memory import keep_freed_memory
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """Landing makes many objects, and hardly any in cycles."""
+
+_MAIN = threading.Lock()
+"""Held while there is another main module."""
 
 Functions = Collection[Callable[..., object]]
 
@@ -48,9 +53,10 @@ def open_workers(processes: int, functions: Functions) -> Generator[Executor]:
     there, here = context.Pipe(duplex=False)  # their types differ by system
     pool = ProcessPoolExecutor(processes, context, _begin, (there,))
     try:
-        for _ in range(processes):
-            # All begin now: the death of a later one could show only at the next result.
-            pool.submit(os.getpid)
+        with _without_main():
+            for _ in range(processes):
+                # All begin now: the death of a later one could show only at the next result.
+                pool.submit(os.getpid)
         yield pool
     except BaseException:
         here.close()
@@ -59,6 +65,22 @@ def open_workers(processes: int, functions: Functions) -> Generator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
         here.close()
         there.close()
+
+
+@contextmanager
+def _without_main() -> Generator[None]:
+    """Let processes begin without importing what this one was started as.
+
+    That is Dagster or the whole command line, a second for each, and they call nothing of
+    it; multiprocessing knows no way to leave it out.
+    """
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _module_of(function: Callable[..., object]) -> str:
