@@ -39,7 +39,8 @@ WINDOW_BYTES = 24 * 2**20
 _READ_BYTES = 2**20
 _FETCHED = 8
 """Small files that a thread fetches before it looks up."""
-_BYTES_PER_DELIVERED_BYTE = 10
+_BYTES_PER_DELIVERED_BYTE = 20
+"""Of small files while they are gathered: a few rows each, in dozens of buffers."""
 _BYTES_PER_ENCODED_BYTE = 4
 """Arrow's size of rows, by their size in parquet before compression; seen: 2 to 4."""
 _SMALL_DICTIONARY_BYTES = 64 * 2**10
