@@ -144,7 +144,7 @@ def decode_windows(file: IO[bytes], name: str) -> Iterator[Window]:
         coded = _small_dictionaries(parquet)
         if coded:
             parquet = _open(file, size, name, read_dictionary=coded)
-        batches = parquet.iter_batches(_window_rows(parquet), use_threads=False)
+        batches = _iterate(parquet)
     bytes_per_row = size / max(parquet.metadata.num_rows, 1)
     count = 0
     while True:
@@ -299,6 +299,13 @@ def _has_small_dictionary(chunk: Any) -> bool:
         return False
     size = chunk.data_page_offset - chunk.dictionary_page_offset
     return 0 < size <= _SMALL_DICTIONARY_BYTES
+
+
+def _iterate(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Yield windows; none is of two row groups, whose dictionaries Arrow joins in no list."""
+    rows = _window_rows(file)
+    for number in range(file.metadata.num_row_groups):
+        yield from file.iter_batches(rows, row_groups=[number], use_threads=False)
 
 
 def _window_rows(file: pq.ParquetFile) -> int:

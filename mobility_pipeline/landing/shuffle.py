@@ -284,8 +284,10 @@ class _SpillFile:
         return pa.Table.from_batches([batch])
 
     def close(self) -> None:
-        self._sink.close()
-        os.close(self._number)
+        try:
+            self._sink.close()
+        finally:
+            os.close(self._number)
 
 
 def choose_edges(sample: Sequence[Key], bucket_count: float) -> list[Key]:

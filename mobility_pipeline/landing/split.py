@@ -133,7 +133,7 @@ class SplitDate:
 
     def _cut(self, runs: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Cut a city's rows into chunks; where depends on nothing but the rows."""
-        size = max(min(CHUNK_ROWS, CHUNK_CELLS // len(self._packed_schema)), 1)
+        size = max(min(CHUNK_ROWS, CHUNK_CELLS // len(self.schema)), 1)
         held: list[pa.Table] = []
         for run in runs:
             held.append(run)
