@@ -48,7 +48,7 @@ def quieten_interrupts() -> None:
     """Keep tracebacks of Ctrl-C from stderr.
 
     Where it strikes while SQLAlchemy closes a connection, that is logged as an error, with
-    its traceback, and raised on.
+    its traceback, and raised on. Holds as long as nobody gives the root logger a handler.
     """
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_is_no_interrupt)

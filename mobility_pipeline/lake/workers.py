@@ -71,8 +71,8 @@ def open_workers(processes: int, functions: Functions) -> Generator[Executor]:
 def _without_main() -> Generator[None]:
     """Let processes begin without importing what this one was started as.
 
-    That is Dagster or the whole command line, a second for each, and they call nothing of
-    it; multiprocessing knows no way to leave it out.
+    That is Dagster or the whole command line, which takes half a second, and they call
+    nothing of it; multiprocessing knows no way to leave it out.
     """
     with _MAIN:
         main = sys.modules["__main__"]
