@@ -156,10 +156,10 @@ class _HashingFile:
         self.sha256 = hashlib.sha256()
 
     def seek(self, offset: int) -> int:
+        self.sha256 = hashlib.sha256()
         return offset
 
     def truncate(self) -> int:
-        self.sha256 = hashlib.sha256()
         return 0
 
     def write(self, data: bytes) -> int:

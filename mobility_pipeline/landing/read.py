@@ -7,8 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +24,7 @@ from mobility_pipeline.landing.packing import AREAS, CODED_COLUMNS
 
 if TYPE_CHECKING:
     from mobility_pipeline.landing.delivery import DeliveredFile, Delivery
+    from mobility_pipeline.landing.scratch import ScratchFiles
     from mobility_pipeline.landing.storage import Bucket
 
 LARGE_FILE_BYTES = 8 * 2**20
@@ -101,7 +100,11 @@ def list_batches(delivery: "Delivery", day: date) -> list[Batch]:
 
 
 def read_batch(
-    bucket: "Bucket", batch: Batch, day: date, fetchers: Executor, folder: Path
+    bucket: "Bucket",
+    batch: Batch,
+    day: date,
+    fetchers: Executor,
+    scratch: "ScratchFiles",
 ) -> Iterator[Window]:
     """Read the files of a batch.
 
@@ -110,7 +113,7 @@ def read_batch(
         batch: files of the date.
         day: the date, for errors.
         fetchers: threads that fetch small files side by side.
-        folder: where a large file waits; nameless, it goes with its process.
+        scratch: where a large file waits.
 
     Yields:
         All rows, some `WINDOW_ROWS` or `WINDOW_BYTES` at a time.
@@ -122,7 +125,7 @@ def read_batch(
         StorageForbiddenError: the role may not read the file.
     """
     if batch.files[0].size >= LARGE_FILE_BYTES:
-        yield from _read_large(bucket, batch.files[0], day, folder)
+        yield from _read_large(bucket, batch.files[0], day, scratch)
     else:
         yield from _read_small(bucket, batch.files, day, fetchers)
 
@@ -160,11 +163,10 @@ def decode_windows(file: IO[bytes], name: str) -> Iterator[Window]:
 
 
 def _read_large(
-    bucket: "Bucket", file: "DeliveredFile", day: date, folder: Path
+    bucket: "Bucket", file: "DeliveredFile", day: date, scratch: "ScratchFiles"
 ) -> Iterator[Window]:
     name = _name_of(bucket, file, day)
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder) as local:
+    with scratch.borrow() as local:
         if not bucket.download(file.key, local, f"reading {name}"):
             raise _gone(name)
         yield from decode_windows(local, name)

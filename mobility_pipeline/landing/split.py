@@ -26,6 +26,7 @@ from mobility_pipeline.landing.conform import conform_table, share_types
 from mobility_pipeline.landing.ordering import break_ties, order_devices
 from mobility_pipeline.landing.packing import AREAS, Packer, take_rows
 from mobility_pipeline.landing.read import Batch, list_batches, read_batch
+from mobility_pipeline.landing.scratch import ScratchFiles
 from mobility_pipeline.landing.shuffle import CITY, Budget, Group, Shuffle
 from mobility_pipeline.landing.shuffle import Window as PackedWindow
 from mobility_pipeline.schemas.pings import PING_SCHEMAS
@@ -240,7 +241,7 @@ class _Splitter:
         self._is_wanted = np.zeros(len(attributor.cities), dtype=np.bool_)
         self._is_wanted[[*self._wanted.values()]] = True
         self._packer = Packer(self._declared, attributor.area_ids)
-        self._folder = means.folder
+        self._scratch = ScratchFiles(means.folder)
         share = means.memory_bytes // _SHARE
         self._shuffle = Shuffle(Budget(share, share // means.threads, means.folder))
         self._nbytes = sum(batch.nbytes for batch in batches)
@@ -255,7 +256,7 @@ class _Splitter:
         self, bucket: "Bucket", day: date, fetchers: ThreadPoolExecutor, batch: Batch
     ) -> None:
         """Read a batch and put its rows into the shuffle."""
-        for window in read_batch(bucket, batch, day, fetchers, self._folder):
+        for window in read_batch(bucket, batch, day, fetchers, self._scratch):
             conformed = conform_table(window.table, self._declared)
             ids = conformed.table.column(AREAS).combine_chunks()
             attribution = self._attributor.attribute(ids)
@@ -284,6 +285,7 @@ class _Splitter:
 
     def finish(self, day: date) -> SplitDate:
         """Return the split date once every batch is taken."""
+        self._scratch.close()
         rejected = {NO_AREA: self._rejected}
         check_conservation(day, self._rows_in, self._attributed, rejected)
         packed = share_types([*self._schemas, self._packer.pack_schema()])
@@ -304,6 +306,7 @@ class _Splitter:
         )
 
     def close(self) -> None:
+        self._scratch.close()
         self._shuffle.close()
 
     def _keep(self, packed: pa.Table, attribution: Attribution) -> PackedWindow:

@@ -80,7 +80,7 @@ class Bucket:
         return self._call(partial(_get, key), doing)
 
     def download(self, key: str, file: IO[bytes], doing: str) -> bool:
-        """Write an object of any size into an empty file; False where there is none."""
+        """Make a file's content an object of any size; False where there is none."""
         return self._call(partial(_download, key, file), doing)
 
     def put(self, key: str, data: Content, content_type: str, doing: str) -> None:
@@ -156,10 +156,10 @@ def _get(key: str, store: "S3Store") -> "Bytes | None":
 
 def _download(key: str, file: IO[bytes], store: "S3Store") -> bool:
     file.seek(0)
-    file.truncate()  # of what an attempt before this one left
     try:
         for chunk in obstore.get(store, key).stream(min_chunk_size=_CHUNK_BYTES):
             file.write(chunk)
+        file.truncate()  # what was there before, or what a broken attempt left
     except FileNotFoundError as error:
         if read_failure(error).is_forbidden:
             raise

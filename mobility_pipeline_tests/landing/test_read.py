@@ -19,6 +19,7 @@ from mobility_pipeline.errors import (
 from mobility_pipeline.landing import read
 from mobility_pipeline.landing.delivery import DeliveredFile, Delivery, list_delivery
 from mobility_pipeline.landing.read import Batch, Window, list_batches, read_batch
+from mobility_pipeline.landing.scratch import ScratchFiles
 from mobility_pipeline.landing.storage import Bucket
 from mobility_pipeline_tests.landing.deliveries import hold_files
 from mobility_pipeline_tests.landing.store import JOB_PREFIX, put_files, to_parquet
@@ -49,11 +50,11 @@ def _deliver(s3: "S3Client", bucket: Bucket, *files: bytes) -> Delivery:
 
 def _read(bucket: Bucket, delivery: Delivery) -> list[Window]:
     folder = Path(gettempdir())
-    with ThreadPoolExecutor(4) as fetchers:
+    with ThreadPoolExecutor(4) as fetchers, ScratchFiles(folder) as scratch:
         return [
             window
             for batch in list_batches(delivery, DAY)
-            for window in read_batch(bucket, batch, DAY, fetchers, folder)
+            for window in read_batch(bucket, batch, DAY, fetchers, scratch)
         ]
 
 
@@ -256,8 +257,8 @@ def test_a_large_file_waits_on_disk_without_a_name(size: str, tmp_path: Path) ->
     folder = tmp_path / "not" / "there yet"
     bucket = hold_files([GOOD])
     (batch,) = list_batches(list_delivery(bucket, JOB_PREFIX), DAY)
-    with ThreadPoolExecutor(1) as fetchers:
-        windows = read_batch(bucket, batch, DAY, fetchers, folder)
+    with ThreadPoolExecutor(1) as fetchers, ScratchFiles(folder) as scratch:
+        windows = read_batch(bucket, batch, DAY, fetchers, scratch)
         next(windows)
         assert folder.exists() == (size == "large")
         assert [*tmp_path.rglob("*.parquet"), *tmp_path.rglob("tmp*")] == []

@@ -186,6 +186,16 @@ class TestFiles:
         assert bucket.download("a/b", file, DOING)
         assert file.getvalue() == content
 
+    def test_nothing_stays_of_what_a_file_held_before(
+        self, wire: Wire, bucket: Bucket, s3: "S3Client"
+    ) -> None:
+        """Neither of a longer object, nor of an answer that broke off."""
+        s3.put_object(Bucket=bucket.name, Key="a/b", Body=b"12345")
+        file = BytesIO(LARGE)
+        wire.hit([cut_off])
+        assert bucket.download("a/b", file, DOING)
+        assert file.getvalue() == b"12345"
+
     def test_an_object_that_is_not_there_leaves_an_empty_file(
         self, bucket: Bucket
     ) -> None:
