@@ -34,6 +34,13 @@ AREAS = "poi_ids"
 CODED_COLUMNS = ("id_type", "iso_country_code")
 """Text columns with few distinct values."""
 
+_FEW_WORDS = 1024
+"""Up to so many different values of a map in a chunk are written as a dictionary."""
+_LONGEST_WORD = 64
+_VOCABULARY_BYTES = 8 * 2**20
+_BYTES_PER_WORD = 150
+"""Of Python's text, and of its place in the vocabulary."""
+
 _INT = np.dtype(np.int32)
 _KEYS, _ENTRIES, _VALUES = "/keys", "/entries", "/values"
 
@@ -45,12 +52,15 @@ class Vocabulary(Generic[Word]):
     none: Word
     """What a null counts as."""
     _codes: dict[Word, int] = field(default_factory=dict)
+    _words: list[Word] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def words(self) -> list[Word]:
         """The words by their numbers; to be asked once no thread encodes any more."""
-        return [*self._codes]
+        if len(self._words) < len(self._codes):
+            self._words = [*self._codes]
+        return self._words
 
     def encode(self, words: pa.Array) -> "Codes":
         """Return the number of each word; of a null, 0."""
@@ -63,6 +73,14 @@ class Vocabulary(Generic[Word]):
         if np.array_equal(numbers, np.arange(len(numbers))):
             return indices.astype(_INT, copy=False)
         return numbers[indices]
+
+    def has_room(self, words: pa.Array) -> bool:
+        """Whether it stays small with the words of a dictionary, all of them short."""
+        new = {word for word in words.to_pylist() if word not in self._codes}
+        nbytes = (len(self._codes) + len(new)) * _BYTES_PER_WORD
+        return nbytes <= _VOCABULARY_BYTES and all(
+            word is not None and len(word) <= _LONGEST_WORD for word in new
+        )
 
     def _number(self, words: "Sequence[Word | None]") -> "Codes":
         with self._lock:
@@ -131,7 +149,8 @@ class Packer:
     def unpack(self, packed: pa.Table) -> pa.Table:
         """Return the rows; coded text as dictionaries of what occurs, sorted.
 
-        Equal rows give equal tables, however their texts were numbered.
+        Values of a map are coded where few differ, in the order they come. Equal rows give
+        equal tables, however the vendor's files and the packer coded their texts.
         """
         names = [*self._declared.names, *self._other_names(packed.column_names)]
         packed = packed.combine_chunks()
@@ -175,7 +194,10 @@ def _pack_map(name: str, array: pa.MapArray, words: _MapWords) -> dict[str, pa.A
     sequences = words.sequences.encode(_to_bytes(rows, keys))
     columns = {name + _KEYS: pa.array(sequences, mask=_nulls(array))}
     items = array.items
-    if pt.is_dictionary(items.type):
+    is_coded = pt.is_dictionary(items.type)
+    if is_coded and not words.values.has_room(items.dictionary):
+        items, is_coded = items.dictionary_decode(), False
+    if is_coded:
         entries = ~words.values.encode(items)
     else:
         items = _drop_hidden(items)
@@ -197,9 +219,11 @@ def _unpack_map(name: str, packed: pa.Table, words: _MapWords) -> pa.MapArray:
     keys = _read_keys(sequences, words)
     if name + _VALUES in packed.column_names:
         values = _to_array(packed.column(name + _VALUES))
-        items = _to_texts(entries, values, words.values.words)
+        items = _code_if_few(_to_texts(entries, values, words.values.words))
     else:
         items = _to_dictionary_as_met(entries, words.values.words)
+        if len(items.dictionary) > _FEW_WORDS:
+            items = items.dictionary_decode()
     mask = sequences.is_null() if sequences.null_count else None
     return pa.MapArray.from_arrays(rows, keys, items, mask=mask)
 
@@ -321,6 +345,17 @@ def _to_dictionary_as_met(entries: "Codes", words: Sequence[str]) -> pa.Array:
     coded = pa.array(~entries, mask=entries == 0).dictionary_encode()
     texts = [words[code] for code in coded.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(coded.indices, pa.array(texts, pa.string()))
+
+
+def _code_if_few(texts: pa.Array) -> pa.Array:
+    """Code texts likewise, where few differ."""
+    count = 4 * _FEW_WORDS
+    while count < len(texts):  # mostly the first ones show that they are many
+        if len(texts.slice(0, count).drop_null().unique()) > _FEW_WORDS:
+            return texts
+        count *= 8
+    coded = texts.dictionary_encode()
+    return coded if len(coded.dictionary) <= _FEW_WORDS else texts
 
 
 def _drop_hidden(array: pa.Array) -> pa.Array:

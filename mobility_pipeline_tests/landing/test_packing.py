@@ -250,3 +250,56 @@ def test_threads_share_a_vocabulary() -> None:
         codes = [*threads.map(encode, texts)]
     assert sorted(vocabulary.words) == sorted({*texts[0]})
     assert [[vocabulary.words[code] for code in some] for some in codes] == texts
+
+
+@pytest.mark.parametrize("count", [3, 900, 1_024, 1_025, 5_000])
+def test_values_are_written_alike_however_they_came(count: int) -> None:
+    """Coded, plain or coded with what no row has: equal bytes of few and many values."""
+    values = [f"{number % count:04d}" for number in range(3 * 5_000)]
+    offsets = np.arange(0, 3 * 5_000 + 1, 3, dtype=np.int32)
+    keys = pa.array(["a", "b", "c"] * 5_000)
+    name = next(field.name for field in FULL if pa.types.is_map(field.type))
+    texts = pa.array(values)
+    codings = [
+        texts,
+        texts.dictionary_encode(),
+        pa.DictionaryArray.from_arrays(
+            pa.array([7_000 - int(value) for value in values], pa.int32()),
+            pa.array([f"{7_000 - number:04d}" for number in range(7_001)]),
+        ),
+    ]
+    written: list[list[bytes]] = []
+    for items in codings:
+        table = _to_table([{AREAS: [0]} for _ in range(5_000)], FULL)
+        cell = pa.MapArray.from_arrays(pa.array(offsets), keys, items)
+        place = table.schema.get_field_index(name)
+        packer = Packer(FULL, IDS)
+        table = table.set_column(place, name, cell)
+        written.append(_write(packer.unpack(_pack(packer, table))))
+    assert written[0] == written[1] == written[2]
+
+
+@pytest.mark.parametrize(
+    "dictionary",
+    [
+        [f"{number}" for number in range(100_000)],
+        ["x" * 65],
+        [None],
+    ],
+    ids=["many", "long", "null"],
+)
+def test_values_that_should_not_be_remembered_travel_plain(
+    dictionary: list[str | None],
+) -> None:
+    """Vocabularies stay small, and a null of the dictionary's is a null."""
+    name = next(field.name for field in FULL if pa.types.is_map(field.type))
+    table = _to_table([{AREAS: [0]}], FULL)
+    items = pa.DictionaryArray.from_arrays(
+        pa.array([0], pa.int32()), pa.array(dictionary, pa.string())
+    )
+    cell = pa.MapArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["k"]), items)
+    table = table.set_column(table.schema.get_field_index(name), name, cell)
+    packer = Packer(FULL, IDS)
+    packed = _pack(packer, table)
+    assert f"{name}/values" in packed.column_names
+    assert packer.unpack(packed)[name].to_pylist() == [[("k", dictionary[0])]]
