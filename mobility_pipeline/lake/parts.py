@@ -83,6 +83,7 @@ class PartsEncoder(ExitStack):
 class _OpenPart:
     def __init__(self, written: pa.Schema, schema: pa.Schema, file: IO[bytes]) -> None:
         self._file = file
+        self._written = written
         self._rows = 0
         flat = [field.name for field in written if not pt.is_nested(field.type)]
         self._writer = pq.ParquetWriter(
@@ -105,6 +106,8 @@ class _OpenPart:
         return self._file.tell() + per_row * chunk.num_rows <= max_bytes
 
     def write(self, chunk: pa.Table) -> None:
+        if not chunk.schema.equals(self._written):  # in what is coded, by its rows
+            chunk = chunk.cast(self._written)
         self._writer.write_table(chunk, row_group_size=chunk.num_rows)
         self._rows += chunk.num_rows
 

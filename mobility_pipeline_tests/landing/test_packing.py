@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -250,6 +251,26 @@ def test_threads_share_a_vocabulary() -> None:
         codes = [*threads.map(encode, texts)]
     assert sorted(vocabulary.words) == sorted({*texts[0]})
     assert [[vocabulary.words[code] for code in some] for some in codes] == texts
+
+
+@pytest.mark.parametrize("counts", [(3, 5_000), (5_000, 3), (1_024, 1_025, 1)])
+def test_chunks_of_few_and_of_many_values_are_written_together(
+    counts: tuple[int, ...],
+) -> None:
+    """The first decides how a part has them; all come back."""
+    name = next(field.name for field in FULL if pa.types.is_map(field.type))
+    packer = Packer(FULL, IDS)
+    tables: list[pa.Table] = []
+    for count in counts:
+        cells = [[("k", f"{row % count}"), ("n", None)] for row in range(5_000)]
+        rows = [{AREAS: [0], name: cell} for cell in cells]
+        tables.append(_to_table(rows, FULL))
+    chunks = [packer.unpack(_pack(packer, table)) for table in tables]
+    assert chunks[0].schema != chunks[1].schema
+    with PartsEncoder(FULL, None) as encoder:
+        (part,) = encoder.encode(chunks)
+        found = pq.read_table(part.data)
+    assert found.to_pylist() == pa.concat_tables(tables).to_pylist()
 
 
 @pytest.mark.parametrize("count", [3, 900, 1_024, 1_025, 5_000])
